@@ -1,0 +1,1 @@
+"""What every Kelola service stands on. It holds no word of finance, people or goods."""
