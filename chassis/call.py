@@ -73,7 +73,7 @@ class Call:
     agencies: frozenset[UUID]  # where the principal holds `permission`: what the transaction may see
     request_id: str | None  # the mutation's request_id; None for reads
     request_hash: bytes  # SHA-256 of the request without its request_id
-    now: datetime  # UTC, when the call came in
+    now: datetime  # when the call came in, by the business clock: `now.date()` is the civil day
     deadline: float  # time.monotonic() at which the caller stops waiting
 
 
