@@ -1,0 +1,1 @@
+"""The bounded contexts. A service never imports another: they meet in protos and events alone."""

@@ -1,0 +1,1 @@
+"""Governments, their agencies, and legal entities."""

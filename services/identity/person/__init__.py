@@ -1,0 +1,1 @@
+"""The registry of persons: each human being once."""
