@@ -1,0 +1,1 @@
+"""Goods: catalog, suppliers, requisitions, purchase orders, receipts and stock."""

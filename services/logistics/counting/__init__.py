@@ -1,0 +1,1 @@
+"""Stock counts: what was counted, and the adjustment that its approval makes."""

@@ -1,0 +1,1 @@
+"""Purchase orders: what suppliers are bound to deliver."""

@@ -1,0 +1,1 @@
+"""Quantities, prices and the amounts that follow from them."""

@@ -1,0 +1,1 @@
+"""Receipts: deliveries, inspection, acceptance."""

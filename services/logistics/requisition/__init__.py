@@ -1,0 +1,1 @@
+"""Requisitions: what agencies ask for."""

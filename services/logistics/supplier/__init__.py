@@ -1,0 +1,1 @@
+"""Suppliers, the procurement side of legal entities."""
