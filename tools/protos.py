@@ -23,10 +23,12 @@ PROTOS, GEN = ROOT / "protos", ROOT / "gen"
 
 _GOOGLE = (
     "google/api/annotations.proto google/api/client.proto google/api/field_behavior.proto google/api/http.proto "
-    "google/api/launch_stage.proto google/api/resource.proto google/longrunning/operations_proto.proto "
+    "google/api/launch_stage.proto google/api/resource.proto google/longrunning/operations.proto "
     "google/rpc/status.proto google/rpc/error_details.proto google/type/date.proto google/type/decimal.proto "
     "google/type/money.proto"
 ).split()
+# The wheel's text has another name than the file that its module registers, which importers must name.
+_TEXTS = {"google/longrunning/operations.proto": "google/longrunning/operations_proto.proto"}
 
 _SCALARS = {
     number: name.removeprefix("TYPE_").lower()
@@ -72,13 +74,14 @@ def _extend(fields: list[d.FieldDescriptorProto], syntax: str, indent: str) -> l
     return lines
 
 
-def _message(message: d.DescriptorProto, syntax: str, indent: str) -> list[str]:
+def message_text(message: d.DescriptorProto, syntax: str, indent: str = "") -> list[str]:
+    """The declaration of a message, and of those inside it, as lines of proto source."""
     inner, lines = indent + "  ", [f"{indent}message {message.name} {{"]
     for enum in message.enum_type:
         lines += _enum(enum, inner)
     for nested in message.nested_type:
         if not nested.options.map_entry:
-            lines += _message(nested, syntax, inner)
+            lines += message_text(nested, syntax, inner)
     for oneof_index, oneof in enumerate(message.oneof_decl):
         members = [
             f
@@ -113,7 +116,7 @@ def proto_text(file: d.FileDescriptorProto) -> str:
     for enum in file.enum_type:
         lines += _enum(enum, "")
     for message in file.message_type:
-        lines += _message(message, syntax, "")
+        lines += message_text(message, syntax, "")
     lines += _extend(list(file.extension), syntax, "")
     return "\n".join(lines) + "\n"
 
@@ -123,7 +126,7 @@ def _write_third_party(third_party: Path) -> None:
     for name in _GOOGLE:
         target = third_party / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(google_root / name, target)
+        shutil.copyfile(google_root / _TEXTS.get(name, name), target)
     target = third_party / "buf/validate/validate.proto"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(proto_text(_validate_descriptor()), encoding="utf-8")

@@ -175,3 +175,17 @@ def test_a_service_has_the_parts_of_the_house(service):
 
     assert missing == []
     assert (ROOT / "deploy" / "policies" / f"{service}.cedar").exists()
+
+
+def test_only_the_edges_of_a_service_know_the_wire():
+    """nameko, gRPC and generated code; import-linter holds only the files with the usual names to it."""
+    edges = ("entrypoints.py", "wire.py", "service.py", "__main__.py")
+    bad = [
+        _shown(path, line, f"imports {module}")
+        for path in _python("services")
+        if path.name not in edges and not path.name.endswith("_wire.py")
+        for line, module in _imports(path)
+        if module.partition(".")[0] in ("nameko", "grpc", "google", "kelola", "buf")
+    ]
+
+    assert bad == []

@@ -1,0 +1,1 @@
+"""The `kelola` command: one file a group of commands."""

@@ -1,0 +1,88 @@
+"""Request, verification, authorisation, order, the bank's debit: five papers, five persons."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from chassis.wire import to_date
+from cli.demo import cast
+from cli.demo.acting import Government
+from cli.demo.cast import TREASURY
+from cli.demo.foundation import Foundation
+from kelola.finance.v1 import payables_pb2, payables_pb2_grpc
+
+_PAYABLES = payables_pb2_grpc.PayablesServiceStub
+_PAID_ON = date(cast.FISCAL_YEAR, 1, 6)
+
+
+def pay(government: Government, foundation: Foundation, agency_id: str, payable_ids: list[str], step: str) -> Any:
+    """Pay these payables of one agency by one order; returns the order as it stands after the debit."""
+    request = government.do(
+        _PAYABLES,
+        "CreatePaymentRequest",
+        payables_pb2.CreatePaymentRequestRequest(
+            payment_request=payables_pb2.PaymentRequest(
+                agency_id=agency_id, payable_ids=payable_ids, requested_on=to_date(_PAID_ON)
+            )
+        ),
+        by="expenditure_treasurer",
+        step=f"{step}/request",
+    )
+    government.do(
+        _PAYABLES,
+        "VerifyPaymentRequest",
+        payables_pb2.VerifyPaymentRequestRequest(name=request.name),
+        by="verifier",
+        step=f"{step}/verify",
+    )
+    government.do(
+        _PAYABLES,
+        "AuthorisePaymentRequest",
+        payables_pb2.AuthorisePaymentRequestRequest(name=request.name),
+        by="budget_user",
+        step=f"{step}/authorise",
+    )
+    issued = government.do(
+        _PAYABLES,
+        "IssuePaymentOrder",
+        payables_pb2.IssuePaymentOrderRequest(
+            payment_request=request.name,
+            treasury_agency_id=foundation.agencies[TREASURY],
+            issued_on=to_date(_PAID_ON),
+        ),
+        by="treasurer",
+        step=f"{step}/order",
+    ).payment_order
+    numbered = government.wait(
+        lambda: government.read(
+            _PAYABLES, "GetPaymentOrder", payables_pb2.GetPaymentOrderRequest(name=issued.name), by="treasurer"
+        ),
+        until=lambda seen: seen.status != payables_pb2.PAYMENT_ORDER_STATUS_UNNUMBERED,
+        what=f"{step}: the number of the payment order",
+    )
+    return government.do(
+        _PAYABLES,
+        "RecordBankDebit",
+        payables_pb2.RecordBankDebitRequest(
+            name=numbered.name,
+            bank_reference=f"BANK-{numbered.order_number}",
+            value_date=to_date(_PAID_ON),
+            amount=numbered.net,
+        ),
+        by="treasurer",
+        step=f"{step}/debit",
+    ).payment_order
+
+
+def pay_payroll(government: Government, foundation: Foundation, label: str, payroll_run_id: str) -> Any:
+    """Pay all that one payroll run owes: the net pay with what was withheld, and the employer's parts."""
+    agency_id = foundation.agencies[label]
+    payables = government.pages(
+        _PAYABLES,
+        "ListPayables",
+        payables_pb2.ListPayablesRequest(agency_id=agency_id, source_document_id=payroll_run_id, page_size=500),
+        by="expenditure_treasurer",
+        rows="payables",
+    )
+    return pay(government, foundation, agency_id, [p.payable_id for p in payables], f"payroll/{label}/pay")
