@@ -1,0 +1,1 @@
+"""The finance service: classification, general ledger, budget, payables."""

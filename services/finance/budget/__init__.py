@@ -1,0 +1,1 @@
+"""Budget: appropriation, release, and the funds ledger that no document may overdraw."""

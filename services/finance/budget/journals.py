@@ -1,0 +1,112 @@
+"""Journal entries of the budget: the activation of an appropriation, and services accepted by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis.ids import new_id
+from services.finance.budget.domain import Movement
+from services.finance.budget.movements import FundsAct
+from services.finance.classification import mapping
+from services.finance.classification.domain import Area
+from services.finance.ledger import usecases as ledger
+from services.finance.ledger.domain import Basis, JournalEntry, Line, Posted, Refused
+
+if TYPE_CHECKING:
+    from services.finance.budget.usecases import FundsOrder
+
+
+def post_one(session: Session, entry: JournalEntry) -> Posted:
+    """Post one entry in the caller's transaction; its refusal is raised."""
+    verdict = ledger.post_each(session, [entry])[0]
+    if isinstance(verdict, Refused):
+        raise verdict.error
+    return verdict
+
+
+def post_activation(
+    session: Session,
+    *,
+    agency_id: UUID,
+    appropriation_id: UUID,
+    document_number: str,
+    by_fund: Mapping[str, int],
+    currency: str,
+    effective_on: date,
+    person_id: UUID,
+) -> UUID | None:
+    """BUDGET Dr estimated change of SAL / Cr appropriation, per fund (domain rules §2). None when all is nil."""
+    if not any(by_fund.values()):
+        return None
+    sal = mapping.account_for(session, "SAL", on=effective_on)
+    apr = mapping.account_for(session, "APR", on=effective_on)
+    lines = []
+    for fund_code, amount in sorted(by_fund.items()):
+        if amount:
+            lines.append(Line(Basis.BUDGET, fund_code, sal, amount, 0, currency))
+            lines.append(Line(Basis.BUDGET, fund_code, apr, 0, amount, currency))
+    posted = post_one(
+        session,
+        JournalEntry(
+            journal_entry_id=new_id(),
+            agency_id=agency_id,
+            effective_on=effective_on,
+            accounting_on=None,
+            description=f"Appropriation {document_number} in force",
+            source_kind="APPROPRIATION",
+            source_id=appropriation_id,
+            lines=lines,
+            person_id=person_id,
+        ),
+    )
+    return posted.entry.journal_entry_id
+
+
+def post_acceptance(
+    session: Session, order: FundsOrder, act: FundsAct, spent: Sequence[Movement], *, person_id: UUID
+) -> Posted:
+    """ACCRUAL Dr expense (capital lines: asset) / Cr received-not-invoiced, tagged with line and document line."""
+    roles = {
+        movement.funds_movement_id: goods_role(act.lines[movement.budget_line_id].account_code) for movement in spent
+    }
+    wanted = {("GRNI", "")} | {
+        (roles[movement.funds_movement_id], act.lines[movement.budget_line_id].account_code) for movement in spent
+    }
+    accounts = mapping.accounts_for(session, wanted, on=order.effective_on)
+    lines = []
+    for movement in spent:
+        budget_line = act.lines[movement.budget_line_id]
+        account = accounts[roles[movement.funds_movement_id], budget_line.account_code]
+        tags: dict[str, Any] = {
+            "budget_line_id": movement.budget_line_id,
+            "funds_movement_id": movement.funds_movement_id,
+            "document_line_id": movement.document_line_id,
+        }
+        amount, currency, fund = movement.changes.expended, budget_line.currency, budget_line.fund_code
+        lines.append(Line(Basis.ACCRUAL, fund, account, amount, 0, currency, **tags))
+        lines.append(Line(Basis.ACCRUAL, fund, accounts["GRNI", ""], 0, amount, currency, **tags))
+    return post_one(
+        session,
+        JournalEntry(
+            journal_entry_id=new_id(),
+            agency_id=order.agency_id,
+            effective_on=order.effective_on,
+            accounting_on=None,
+            description=f"Accepted: {order.document.document_number}",
+            source_kind=order.document.kind.value,
+            source_id=order.document.document_id,
+            lines=lines,
+            area=Area.PAYABLES,
+            person_id=person_id,
+        ),
+    )
+
+
+def goods_role(account_code: str) -> str:
+    """What buying on this Belanja account makes when no treatment is said: 5.2 capital is an asset, else expense."""
+    return "FA" if account_code == "5.2" or account_code.startswith("5.2.") else "EXP"

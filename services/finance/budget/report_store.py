@@ -1,0 +1,186 @@
+"""SQL of what the budget shows: lines, movements, the execution report. Plain rows, no domain class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlmodel import Session
+
+from chassis.errors import NotFound
+
+_REVISED = "b.original_minor + b.supplementary_minor + b.virement_in_minor - b.virement_out_minor + b.carried_in_minor"
+_BUCKETS = ("reserved", "obligated", "advanced", "expended", "ordered", "paid")
+# Every figure of a report row, by name, over budget_line b and its releases a.
+_FIGURES: Mapping[str, str] = {
+    "original_minor": "b.original_minor",
+    "revised_minor": _REVISED,
+    "released_minor": "coalesce(a.released_minor, 0)",
+    "frozen_minor": "b.frozen_minor",
+    "override_minor": "b.override_minor",
+    **{f"{name}_minor": f"b.{name}_minor" for name in _BUCKETS},
+    "available_minor": f"{_REVISED} - b.frozen_minor + b.override_minor - "
+    + " - ".join(f"b.{name}_minor" for name in _BUCKETS),
+}
+FIGURES = tuple(_FIGURES)
+_RELEASED = """
+    left join lateral (
+        select sum(amount_minor)::bigint as released_minor from allotment where budget_line_id = b.budget_line_id
+    ) a on true
+"""
+_LINE = (
+    "b.budget_line_id, b.agency_id, b.fiscal_year, b.appropriation_id, b.fund_code, b.organisation_code,"
+    " b.program_code, b.account_code, b.function_code, b.location_code, b.project_code, b.funding_source_code,"
+    " b.line_no, b.display_name, b.parent_id, b.controlling, b.status, b.currency, "
+    + ", ".join(f"{expression} as {name}" for name, expression in _FIGURES.items())
+)
+_FILTER = """
+    (cast(:agency_id as uuid) is null or b.agency_id = :agency_id)
+    and (:fiscal_year = 0 or b.fiscal_year = :fiscal_year)
+    and (:organisation_code = '' or b.organisation_code = :organisation_code)
+    and (:account_prefix = '' or b.account_code = :account_prefix
+         or starts_with(b.account_code, :account_prefix || '.'))
+"""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which lines are wanted; empty means every."""
+
+    agency_id: UUID | None = None
+    fiscal_year: int = 0
+    organisation_code: str = ""
+    account_prefix: str = ""
+
+    def values(self) -> dict[str, Any]:
+        """As the query's parameters; the page token is bound to them."""
+        return {**vars(self), "account_prefix": self.account_prefix.rstrip(".")}
+
+
+def line(session: Session, budget_line_id: UUID) -> Row[Any]:
+    """One line with its figures; NOT_FOUND when the caller does not see it."""
+    row = session.execute(
+        text(f"select {_LINE} from budget_line b {_RELEASED} where b.budget_line_id = :id"),  # noqa: S608
+        {"id": budget_line_id},
+    ).first()
+    if row is None:
+        raise NotFound.resource("budget line", budget_line_id)
+    return row
+
+
+def lines(session: Session, wanted: Filter, *, after: tuple[Any, ...] | None, limit: int) -> Sequence[Row[Any]]:
+    """Lines by unit, account, line number and id."""
+    organisation, account, line_no, line_id = after or (None, None, None, None)
+    return session.execute(
+        text(
+            f"""
+            select {_LINE} from budget_line b {_RELEASED}
+            where {_FILTER}
+              and (cast(:after_id as uuid) is null
+                   or (b.organisation_code, b.account_code, b.line_no, b.budget_line_id)
+                      > (:after_organisation, :after_account, cast(:after_no as integer), cast(:after_id as uuid)))
+            order by b.organisation_code, b.account_code, b.line_no, b.budget_line_id limit :limit
+            """  # noqa: S608
+        ),
+        {
+            **wanted.values(),
+            "after_organisation": organisation or "",
+            "after_account": account or "",
+            "after_no": line_no or 0,
+            "after_id": line_id,
+            "limit": limit,
+        },
+    ).all()
+
+
+def movements(
+    session: Session, budget_line_id: UUID, *, after: tuple[Any, ...] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Movements of a line, the newest first, with the line's currency."""
+    at, movement_id = after or (None, None)
+    return session.execute(
+        text(
+            """
+            select m.*, b.currency from funds_movement m join budget_line b using (budget_line_id)
+            where m.budget_line_id = :line_id
+              and (cast(:at as timestamptz) is null
+                   or (m.recorded_at, m.funds_movement_id) < (cast(:at as timestamptz), cast(:movement_id as uuid)))
+            order by m.recorded_at desc, m.funds_movement_id desc limit :limit
+            """
+        ),
+        {"line_id": budget_line_id, "at": at, "movement_id": movement_id, "limit": limit},
+    ).all()
+
+
+# What rows are grouped by, and how the accounts are cut.
+_GROUPS: Mapping[str, tuple[str, str, str]] = {
+    "LINE": ("b.organisation_code", "b.account_code", "b.budget_line_id"),
+    "UNIT": ("b.organisation_code", "''", "null::uuid"),
+    "UNIT_AND_ACCOUNT": ("b.organisation_code", "{cut}", "null::uuid"),
+    "ACCOUNT": ("''", "{cut}", "null::uuid"),
+}
+_CUT = (
+    "case when :segments = 0 then b.account_code"
+    " else array_to_string((string_to_array(b.account_code, '.'))[1 : cast(:segments as integer)], '.') end"
+)
+
+
+def report(
+    session: Session,
+    wanted: Filter,
+    *,
+    level: str,
+    segments: int,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Report rows in the order of unit, account and line; sums are over lines that have nothing under them."""
+    unit, account, line_id = (part.format(cut=_CUT) for part in _GROUPS[level])
+    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _FIGURES.items())
+    after_unit, after_account, after_line = after or ("", "", None)
+    return session.execute(
+        text(
+            f"""
+            with grouped as (
+                select {unit} as organisation_code, {account} as account_code, {line_id} as budget_line_id,
+                       b.currency, count(*)::integer as line_count, {sums}
+                from budget_line b {_RELEASED}
+                where {_FILTER} and b.postable
+                group by 1, 2, 3, 4
+            )
+            select * from grouped
+            where not :continued
+               or (organisation_code, account_code, coalesce(cast(budget_line_id as text), ''), currency)
+                  > (:after_unit, :after_account, :after_line, :after_currency)
+            order by organisation_code, account_code, coalesce(cast(budget_line_id as text), ''), currency
+            limit :limit
+            """  # noqa: S608
+        ),
+        {
+            **wanted.values(),
+            "segments": segments,
+            "continued": after is not None,
+            "after_unit": after_unit,
+            "after_account": after_account,
+            "after_line": (after_line or "").partition("|")[0],
+            "after_currency": (after_line or "").partition("|")[2],
+            "limit": limit,
+        },
+    ).all()
+
+
+def totals(session: Session, wanted: Filter) -> Sequence[Row[Any]]:
+    """The sums over every line of the report, one row a currency."""
+    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _FIGURES.items())
+    return session.execute(
+        text(
+            f"""
+            select b.currency, count(*)::integer as line_count, {sums}
+            from budget_line b {_RELEASED} where {_FILTER} and b.postable group by b.currency order by b.currency
+            """  # noqa: S608
+        ),
+        wanted.values(),
+    ).all()

@@ -1,0 +1,51 @@
+"""F3 at its step PAYMENT_REQUEST: what payment requests ask of a line to date stays within its releases (SPD)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis.money import Money
+from services.finance.budget import request_store, store
+from services.finance.budget.domain import AllotmentExceeded
+from services.finance.budget.todate import to_date_shortage
+
+
+def request(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, month: int) -> None:
+    """Count `amounts` by budget line into `month`; refused with every figure when a release to date is too small."""
+    lines = {line.budget_line_id: line for line in store.lock_lines(session, agency_id, list(amounts))}
+    releases = request_store.releases(session, list(amounts))
+    requested = request_store.requested(session, list(amounts))
+    for line_id, amount in sorted(amounts.items()):
+        line = lines[line_id]
+        shortage = to_date_shortage(
+            releases.get(line_id, []), requested.get(line_id, {}), {month: amount}, current_month=month
+        )
+        if shortage is None:
+            continue
+
+        def money(minor: int, currency: str = line.currency) -> str:
+            return str(Money(minor, currency))
+
+        raise AllotmentExceeded(
+            f"budget line {line.organisation_code} {line.account_code} ({line_id}): "
+            f"{money(shortage.allotted)} released to month {shortage.month}, {money(shortage.reached)} requested "
+            f"before, {money(shortage.asked)} asked: short by {money(shortage.short_by)}; release more (SPD) first",
+            metadata={
+                "budget_line_id": str(line_id),
+                "month": str(shortage.month),
+                "released": money(shortage.allotted),
+                "requested": money(shortage.reached),
+                "asked": money(shortage.asked),
+                "short_by": money(shortage.short_by),
+            },
+        )
+    request_store.add(session, agency_id, amounts, month)
+
+
+def withdraw(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, month: int) -> None:
+    """Take a request's amounts out again: it was withdrawn, or the bank rejected its order."""
+    store.lock_lines(session, agency_id, list(amounts))
+    request_store.add(session, agency_id, {line_id: -amount for line_id, amount in amounts.items()}, month)

@@ -1,0 +1,272 @@
+"""Acts on funds: lock the lines, decide, check F2, write movements, positions and sums, tell.
+
+A refusal leaves nothing in the transaction that it ends. It is told all the same: the entrypoint records it in a
+transaction of its own (`record_refusal`), once for each request_id, and FundsRefused is published from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.ids import derived_id, new_id
+from services.finance.budget import domain, events, journals, store
+from services.finance.budget.domain import Document, Item, Key, Movement, MovementKind, exceeded
+from services.finance.budget.movements import FundsAct
+
+# An event of a run over hundreds of posts is cut, so that it stays below what a broker takes.
+EVENT_ITEMS_MAX = 1_000
+
+
+@dataclass(frozen=True)
+class FundsOrder:
+    """What a caller asks for one document."""
+
+    agency_id: UUID
+    document: Document
+    items: tuple[Item, ...]
+    effective_on: date
+    restore_liquidated: bool = False
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What an act made: its movements, the currency of each budget line, and the journal behind them, if any."""
+
+    movements: tuple[Movement, ...]
+    currencies: Mapping[UUID, str]
+    accounting_on: date
+    journal_entry_id: UUID | None = None
+
+
+def begin(
+    session: Session,
+    agency_id: UUID,
+    document: Document,
+    *,
+    effective_on: date,
+    budget_line_ids: Iterable[UUID] = (),
+    document_line_ids: Iterable[UUID] = (),
+) -> FundsAct:
+    """Lock the document, then every budget line that the act may touch with the nodes above, in ascending id order."""
+    store.lock_document(session, document.document_id)
+    wanted = set(document_line_ids)
+    reached = store.reach(session, wanted)
+    lines = store.lock_lines(session, agency_id, {*budget_line_ids, *reached.budget_line_ids})
+    positions = store.positions(session, wanted | reached.document_line_ids)
+    return FundsAct(lines, positions, document=document, effective_on=effective_on, new_id=new_id)
+
+
+def settle(
+    session: Session,
+    act: FundsAct,
+    agency_id: UUID,
+    *,
+    effective_on: date,
+    person_id: UUID | None,
+    accounting_on: date | None = None,
+    journal_entry_id: UUID | None = None,
+) -> None:
+    """Write what `act` did. `accounting_on` is the journal's; an act without a journal counts on its own day."""
+    store.save_lines(session, act.before, act.lines)
+    store.insert_movements(
+        session,
+        agency_id,
+        act.movements,
+        effective_on=effective_on,
+        accounting_on=accounting_on or effective_on,
+        person_id=person_id,
+        journal_entry_id=journal_entry_id,
+    )
+    store.save_positions(session, agency_id, act.changed_positions())
+
+
+def check(session: Session, act: FundsAct) -> None:
+    """F2, refused with every figure and the biggest users of the first short line."""
+    shortages = act.shortages()
+    if shortages:
+        raise exceeded(shortages, store.biggest_users(session, shortages[0].line.budget_line_id))
+
+
+def reserve(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
+    """Set funds aside for a request: all items or none."""
+    act = _begin(session, order)
+    for item in order.items:
+        act.reserve(item)
+    check(session, act)
+    settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
+    _tell(session, act, order.agency_id, events.FundsReserved, lambda m: m.changes.reserved)
+    return _moved(act, order.effective_on)
+
+
+def obligate(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
+    """Bind funds to a commitment: all items or none."""
+    act = _begin(session, order)
+    for item in order.items:
+        act.obligate(item)
+    check(session, act)
+    settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
+    _tell(session, act, order.agency_id, events.FundsObligated, lambda m: m.changes.obligated)
+    return _moved(act, order.effective_on)
+
+
+def release(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
+    """Free what document lines still hold; with `restore_liquidated` open again what they had used up."""
+    act = _begin(session, order)
+    for item in order.items:
+        act.release(item, restore=order.restore_liquidated)
+    check(session, act)
+    settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
+    _tell(
+        session,
+        act,
+        order.agency_id,
+        events.FundsReleased,
+        lambda m: -m.changes.total if m.kind is MovementKind.RELEASE else 0,
+    )
+    return _moved(act, order.effective_on)
+
+
+def adjust(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
+    """TRUE_UP: set what document lines still obligate to what is known now."""
+    act = _begin(session, order)
+    for item in order.items:
+        act.true_up(item)
+    check(session, act)
+    settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
+    _tell(session, act, order.agency_id, events.FundsObligated, lambda m: m.changes.obligated)
+    return _moved(act, order.effective_on)
+
+
+def expend(session: Session, order: FundsOrder, *, person_id: UUID) -> Moved:
+    """A person accepted services or works: O -> E and Dr expense or asset / Cr received-not-invoiced.
+
+    Whoever bound the funds may not accept what was bought (maker and checker, trust I9).
+    """
+    act = _begin(session, order)
+    store.refuse_same_person(
+        session,
+        [item.liquidates_document_line_id for item in order.items if item.liquidates_document_line_id],
+        person_id,
+    )
+    for item in order.items:
+        act.expend(item)
+    check(session, act)
+    spent = [movement for movement in act.movements if movement.kind is MovementKind.EXPEND]
+    posted = journals.post_acceptance(session, order, act, spent, person_id=person_id)
+    settle(
+        session,
+        act,
+        order.agency_id,
+        effective_on=order.effective_on,
+        person_id=person_id,
+        accounting_on=posted.accounting_on,
+        journal_entry_id=posted.entry.journal_entry_id,
+    )
+    tell_expended(session, act, order.agency_id)
+    return _moved(act, posted.accounting_on, posted.entry.journal_entry_id)
+
+
+def _moved(act: FundsAct, accounting_on: date, journal_entry_id: UUID | None = None) -> Moved:
+    currencies = {line_id: line.currency for line_id, line in act.lines.items()}
+    return Moved(tuple(act.movements), currencies, accounting_on, journal_entry_id)
+
+
+def tell_expended(session: Session, act: FundsAct, agency_id: UUID) -> None:
+    """FundsExpended for an act that accepted something."""
+    _tell(
+        session,
+        act,
+        agency_id,
+        events.FundsExpended,
+        lambda m: m.changes.expended if m.kind is MovementKind.EXPEND else 0,
+    )
+
+
+def record_refusal(
+    session: Session,
+    agency_id: UUID,
+    document: Document,
+    refusal: domain.BudgetExceeded,
+    *,
+    subject: str,
+    request_id: str,
+    person_id: UUID | None,
+) -> None:
+    """Keep a refusal and publish it, in a transaction of its own; a repeat of the request adds nothing."""
+    shortage = refusal.shortages[0] if refusal.shortages else None
+    if shortage is None:
+        return
+    store.lock_document(session, document.document_id)
+    event = events.FundsRefused(
+        agency_id=agency_id,
+        document=document,
+        budget_line_id=shortage.line.budget_line_id,
+        currency=shortage.line.currency,
+        asked_minor=shortage.asked,
+        available_minor=shortage.available,
+        message=refusal.message,
+        sequence=store.document_sequence(session, document.document_id),
+    )
+    refusal_id = derived_id("funds.refusal", subject, request_id)
+    if store.insert_refusal(session, refusal_id, event, person_id=person_id):
+        outbox.emit(session, event)
+
+
+def _begin(session: Session, order: FundsOrder) -> FundsAct:
+    refuse_twice_in_one(order.items)
+    return begin(
+        session,
+        order.agency_id,
+        order.document,
+        effective_on=order.effective_on,
+        budget_line_ids=[item.budget_line_id for item in order.items],
+        document_line_ids=[
+            one
+            for item in order.items
+            for one in (item.document_line_id, item.liquidates_document_line_id)
+            if one is not None
+        ],
+    )
+
+
+def refuse_twice_in_one(items: Sequence[Item]) -> None:
+    """One request names a document line on a budget line once: else its outcome would hang on the order of items."""
+    seen: set[Key] = set()
+    for item in items:
+        if item.key in seen:
+            raise domain.FundsItemInvalid(
+                f"document line {item.document_line_id} is named twice for budget line {item.budget_line_id}"
+            )
+        seen.add(item.key)
+
+
+def _tell(
+    session: Session,
+    act: FundsAct,
+    agency_id: UUID,
+    event_class: type[events.FundsEvent],
+    amount: Callable[[Movement], int],
+) -> None:
+    items = tuple(
+        events.EventItem(
+            movement.document_line_id,
+            movement.budget_line_id,
+            movement.funds_movement_id,
+            amount(movement),
+            act.lines[movement.budget_line_id].currency,
+        )
+        for movement in act.movements
+        if amount(movement) and movement.document_line_id is not None
+    )
+    if not items:
+        return
+    sequence = store.document_sequence(session, act.document.document_id)
+    for start in range(0, len(items), EVENT_ITEMS_MAX):
+        part = items[start : start + EVENT_ITEMS_MAX]
+        outbox.emit(session, event_class(agency_id, act.document, part, sequence))

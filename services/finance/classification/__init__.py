@@ -1,0 +1,1 @@
+"""Chart of accounts, dimensions, account mapping, fiscal calendar."""

@@ -1,0 +1,195 @@
+"""SQL of the ledger's reports. Sums are numeric until `total` has checked that they fit 64 bits."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from chassis.money import checked
+from services.finance.ledger.reports import Scope, Statement, StatementLine, Sums
+
+# A transaction's start is set a moment before other sessions can see it in pg_stat_activity. Knowledge stays that
+# far behind the clock, so that no transaction which was overlooked can write below it.
+_UNSEEN = timedelta(seconds=1)
+
+_WHERE = """
+    basis = :basis and (cast(:agency_id as uuid) is null or agency_id = :agency_id)
+    and (cast(:fund_code as text) is null or fund_code = :fund_code)
+    and (cast(:currency as text) is null or currency = :currency)
+    and (cast(:account_code as text) is null or account_code = :account_code)
+"""
+_COLUMNS = "account_code, currency, debit_minor, credit_minor"
+_LINE_FUNCTIONAL = "coalesce(functional_debit_minor - functional_credit_minor, 0) as functional_minor, 1 as line_count"
+
+# Everything posted: the kept balances alone.
+_KEPT = f"""
+    select {_COLUMNS}, functional_debit_minor::numeric - functional_credit_minor as functional_minor, line_count
+    from account_balance where {_WHERE}
+"""  # noqa: S608  # constants of this module; values are bound
+# As of a day: kept balances of the periods that ended by then, and the lines of the one that had not.
+_AS_OF = f"""
+    {_KEPT} and fiscal_year * 100 + period_number <= :ended
+    union all
+    select {_COLUMNS}, {_LINE_FUNCTIONAL}
+    from journal_line where {_WHERE} and fiscal_year * 100 + period_number > :ended and accounting_on <= :as_of
+"""  # noqa: S608
+# As known at an instant: the lines that were recorded by then.
+_KNOWN = f"""
+    select {_COLUMNS}, {_LINE_FUNCTIONAL}
+    from journal_line
+    where {_WHERE} and recorded_at <= :known_at and (cast(:as_of as date) is null or accounting_on <= :as_of)
+"""  # noqa: S608
+
+
+def _source(scope: Scope) -> str:
+    if scope.known_at is not None:
+        return _KNOWN
+    return _KEPT if scope.as_of is None else _AS_OF
+
+
+def _parameters(scope: Scope) -> dict[str, Any]:
+    return {
+        "basis": scope.basis.value,
+        "agency_id": scope.agency_id,
+        "fund_code": scope.fund_code,
+        "currency": scope.currency,
+        "account_code": scope.account_code,
+        "as_of": scope.as_of,
+        "known_at": scope.known_at,
+        "ended": None if scope.as_of is None else last_ended(scope.as_of),
+    }
+
+
+def last_ended(day: date) -> int:
+    """The last period that has ended on `day`, as year × 100 + number; the adjustment period 13 ends the year."""
+    if (day.month, day.day) == (12, 31):
+        return day.year * 100 + 13
+    last = monthrange(day.year, day.month)[1]
+    # Period 0 stands for the end of the year before: every number of that year lies below it.
+    return day.year * 100 + (day.month if day.day == last else day.month - 1)
+
+
+def known_horizon(session: Session, asked: datetime) -> datetime:
+    """`asked`, lowered to just below the start of the oldest running transaction (domain rules §7).
+
+    To be read in a statement before the rows': whatever starts later is recorded later, and whatever still runs is
+    recorded from its start on, so the same instant always has the same answer.
+    """
+    row = session.execute(
+        text(
+            """
+            select least(cast(:asked as timestamptz), clock_timestamp() - cast(:unseen as interval),
+                         (select min(xact_start) - interval '1 microsecond' from pg_stat_activity
+                          where datname = current_database() and pid <> pg_backend_pid()),
+                         (select min(prepared) - interval '1 microsecond' from pg_prepared_xacts
+                          where database = current_database()))
+            """
+        ),
+        {"asked": asked, "unseen": _UNSEEN},
+    ).scalar_one()
+    assert isinstance(row, datetime)
+    return row
+
+
+def trial_balance(
+    session: Session, scope: Scope, *, after: tuple[Any, ...] | None, limit: int
+) -> tuple[list[Sums], list[Sums]]:
+    """A page of sums by (account, currency), and the sums of all accounts by currency, from one statement."""
+    rows = session.execute(
+        text(
+            f"""
+            with amount as ({_source(scope)}),
+            by_account as (
+                select account_code, currency, sum(debit_minor) as debit, sum(credit_minor) as credit,
+                       sum(functional_minor) as functional, sum(line_count) as line_count
+                from amount group by account_code, currency
+            )
+            (select 0 as part, b.account_code, b.currency, debit, credit, functional, line_count,
+                    coalesce((select a.display_name from account a where a.code = b.account_code
+                              order by a.valid_from desc limit 1), '') as display_name
+             from by_account b
+             where cast(:after_code as text) is null or (b.account_code, b.currency) > (:after_code, :after_currency)
+             order by b.account_code, b.currency limit :limit)
+            union all
+            select 1, '', currency, sum(debit), sum(credit), sum(functional), sum(line_count), ''
+            from by_account group by currency
+            order by 1, 2, 3
+            """  # noqa: S608  # the parts are constants of this module; values are bound
+        ),
+        {
+            **_parameters(scope),
+            "after_code": after[0] if after else None,
+            "after_currency": after[1] if after else None,
+            "limit": limit,
+        },
+    ).all()
+    sums: tuple[list[Sums], list[Sums]] = ([], [])
+    for part, account_code, currency, debit, credit, functional, line_count, display_name in rows:
+        amounts = (checked(int(debit)), checked(int(credit)), checked(int(functional)))
+        checked(amounts[0] - amounts[1])
+        sums[part].append(Sums(account_code, display_name, currency, *amounts, int(line_count)))
+    return sums
+
+
+def _balance(session: Session, scope: Scope) -> int:
+    net = session.execute(
+        text(f"select coalesce(sum(debit_minor) - sum(credit_minor), 0) from ({_source(scope)}) amount"),  # noqa: S608
+        _parameters(scope),
+    ).scalar_one()
+    return int(net)
+
+
+_LINES = """
+    select l.journal_entry_id, l.line_no, l.accounting_on, e.effective_on, e.description, l.fund_code,
+           l.debit_minor, l.credit_minor
+    from journal_line l join journal_entry e on e.journal_entry_id = l.journal_entry_id
+    where l.agency_id = :agency_id and l.account_code = :account_code and l.basis = :basis
+      and l.currency = :currency and (cast(:fund_code as text) is null or l.fund_code = :fund_code)
+      and (cast(:first as date) is null or l.accounting_on >= :first)
+      and (cast(:as_of as date) is null or l.accounting_on <= :as_of)
+      and (cast(:after_day as date) is null
+           or (l.accounting_on, l.journal_entry_id, l.line_no)
+              > (cast(:after_day as date), cast(:after_entry as uuid), cast(:after_line as smallint)))
+    order by l.accounting_on, l.journal_entry_id, l.line_no
+    limit :limit
+"""
+
+# What a page's own first day has before the page.
+_BEFORE_ON_DAY = f"""
+    select coalesce(sum(debit_minor) - sum(credit_minor), 0) from journal_line
+    where {_WHERE} and accounting_on = :day
+      and (journal_entry_id, line_no) <= (cast(:entry as uuid), cast(:line as smallint))
+"""  # noqa: S608
+
+
+def statement(
+    session: Session, scope: Scope, *, first: date | None, after: tuple[date, UUID, int] | None, limit: int
+) -> Statement:
+    """A page of an account's lines; the opening balance costs one month's lines at most, whatever came before."""
+    opening = 0
+    if after is not None:
+        day, entry, line = after
+        before = Scope(**{**vars(scope), "as_of": day - timedelta(days=1)})
+        on_day = session.execute(
+            text(_BEFORE_ON_DAY), {**_parameters(before), "day": day, "entry": entry, "line": line}
+        ).scalar_one()
+        opening = _balance(session, before) + int(on_day)
+    elif first is not None:
+        opening = _balance(session, Scope(**{**vars(scope), "as_of": first - timedelta(days=1)}))
+    rows = session.execute(
+        text(_LINES),
+        {
+            **_parameters(scope),
+            "first": first,
+            "after_day": after[0] if after else None,
+            "after_entry": after[1] if after else None,
+            "after_line": after[2] if after else None,
+            "limit": limit,
+        },
+    ).all()
+    return Statement(checked(opening), [StatementLine(*row) for row in rows])

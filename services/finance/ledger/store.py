@@ -1,0 +1,227 @@
+"""SQL of the general ledger. Posting itself is the function post_journal_entries (migrations/0001_posting.sql)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text, tuple_
+from sqlmodel import Session
+
+from services.finance.ledger.domain import Basis, JournalEntry, Line, Segments, Spent
+from services.finance.ledger.tables import JournalEntryRow, JournalLineRow
+
+# An entry's lines are read whole, entries by the page; the sum of both bounds what one answer reads.
+_SEGMENTS = tuple(Segments.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class RawVerdict:
+    """A row of the posting statement's answer; `reason` None is an accepted entry."""
+
+    reason: str | None
+    figures: Mapping[str, Any] | None
+    accounting_on: date | None
+    fiscal_year: int | None
+    period_number: int | None
+    recorded_at: datetime
+
+
+_POST = text(
+    """
+    select reason, figures, accounting_on, fiscal_year, period_number, recorded_at
+    from post_journal_entries(cast(:entries as jsonb), cast(:lines as jsonb)) order by n
+    """
+)
+
+
+def post(session: Session, entries: Sequence[JournalEntry], functional: Mapping[UUID, str]) -> list[RawVerdict]:
+    """Judge and write `entries` in order, in one statement; their verdicts. `functional` is each agency's currency."""
+    session.flush()
+    heads, lines = [], []
+    for n, entry in enumerate(entries, start=1):
+        heads.append(_head(n, entry))
+        currency = functional.get(entry.agency_id, "")
+        lines += [_line(n, number, line, currency) for number, line in enumerate(entry.lines, start=1)]
+    rows = session.execute(_POST, {"entries": json.dumps(heads), "lines": json.dumps(lines)}).all()
+    assert len(rows) == len(entries), "the posting statement answers every entry"
+    return [RawVerdict(*row) for row in rows]
+
+
+def _text(value: UUID | date | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _head(n: int, entry: JournalEntry) -> dict[str, Any]:
+    return {
+        "n": n,
+        "journal_entry_id": str(entry.journal_entry_id),
+        "agency_id": str(entry.agency_id),
+        "effective_on": str(entry.effective_on),
+        "accounting_on": _text(entry.accounting_on),
+        "description": entry.description,
+        "source_kind": entry.source_kind,
+        "source_id": _text(entry.source_id),
+        "reverses_journal_entry_id": _text(entry.reverses_id),
+        "late_reason": entry.late_reason,
+        "person_id": _text(entry.person_id),
+        "area": entry.area.value,
+        "without_funds": entry.without_funds,
+    }
+
+
+def _line(n: int, number: int, line: Line, currency: str) -> dict[str, Any]:
+    functional = line.functional(currency)
+    debit = line.debit_minor > 0
+    return {
+        "n": n,
+        "line_no": number,
+        "basis": line.basis.value,
+        "fund_code": line.fund_code,
+        "account_code": line.account_code,
+        "currency": line.currency,
+        "debit_minor": line.debit_minor,
+        "credit_minor": line.credit_minor,
+        "functional_debit_minor": None if functional is None else functional if debit else 0,
+        "functional_credit_minor": None if functional is None else 0 if debit else functional,
+        **vars(line.segments),
+        "budget_line_id": _text(line.budget_line_id),
+        "funds_movement_id": _text(line.funds_movement_id),
+        "document_line_id": _text(line.document_line_id),
+        "counterpart_agency_id": _text(line.counterpart_agency_id),
+    }
+
+
+def lock_for_reversal(session: Session, journal_entry_id: UUID) -> None:
+    """One reversal of an entry at a time. (Entries are never updated, so the app has no right to lock their rows.)"""
+    session.execute(text("select pg_advisory_xact_lock(5107102, hashtext(:id))"), {"id": str(journal_entry_id)})
+
+
+@dataclass(frozen=True)
+class StoredEntry:
+    """An entry as it stands in the books."""
+
+    entry: JournalEntry
+    accounting_on: date
+    recorded_at: datetime
+    reversed_by_id: UUID | None
+
+
+def entries(session: Session, ids: Sequence[UUID]) -> list[StoredEntry]:
+    """Entries with their lines, in the order of `ids`; those that are not there, or not seen, are left out."""
+    if not ids:
+        return []
+    heads = {
+        row.journal_entry_id: row
+        for row in session.scalars(select(JournalEntryRow).where(JournalEntryRow.journal_entry_id.in_(ids)))
+    }
+    query = (
+        select(JournalLineRow)
+        .where(JournalLineRow.journal_entry_id.in_(ids))
+        .order_by(JournalLineRow.journal_entry_id, JournalLineRow.line_no)
+    )
+    lines: dict[UUID, list[Line]] = {}
+    for row in session.scalars(query):
+        lines.setdefault(row.journal_entry_id, []).append(_line_of(row))
+    reversal = JournalEntryRow.reverses_journal_entry_id
+    reversals = session.execute(select(reversal, JournalEntryRow.journal_entry_id).where(reversal.in_(ids)))
+    reversed_by = {original: mirror for original, mirror in reversals}  # noqa: C416  # dict() takes rows for pairs
+    return [
+        StoredEntry(
+            JournalEntry(
+                journal_entry_id=head.journal_entry_id,
+                agency_id=head.agency_id,
+                effective_on=head.effective_on,
+                accounting_on=None,
+                description=head.description,
+                source_kind=head.source_kind,
+                source_id=head.source_id,
+                lines=tuple(lines[head.journal_entry_id]),
+                reverses_id=head.reverses_journal_entry_id,
+                late_reason=head.late_reason,
+                person_id=head.person_id,
+            ),
+            head.accounting_on,
+            head.recorded_at,
+            reversed_by.get(head.journal_entry_id),
+        )
+        for head in (heads[key] for key in ids if key in heads)
+    ]
+
+
+def _line_of(row: JournalLineRow) -> Line:
+    functional = (
+        None
+        if row.functional_debit_minor is None or row.functional_credit_minor is None
+        else row.functional_debit_minor + row.functional_credit_minor
+    )
+    return Line(
+        basis=Basis(row.basis),
+        fund_code=row.fund_code,
+        account_code=row.account_code,
+        debit_minor=row.debit_minor,
+        credit_minor=row.credit_minor,
+        currency=row.currency,
+        functional_minor=functional,
+        segments=Segments(**{name: getattr(row, name) for name in _SEGMENTS}),
+        budget_line_id=row.budget_line_id,
+        funds_movement_id=row.funds_movement_id,
+        document_line_id=row.document_line_id,
+        counterpart_agency_id=row.counterpart_agency_id,
+    )
+
+
+def list_entry_ids(
+    session: Session,
+    *,
+    agency_id: UUID,
+    accounting_from: date | None,
+    accounting_to: date | None,
+    source_id: UUID | None,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> list[tuple[date, UUID]]:
+    """(accounting day, id) of an agency's entries, in that order."""
+    row = JournalEntryRow
+    query = (
+        select(row.accounting_on, row.journal_entry_id)
+        .where(row.agency_id == agency_id)
+        .order_by(row.accounting_on, row.journal_entry_id)
+        .limit(limit)
+    )
+    if accounting_from is not None:
+        query = query.where(row.accounting_on >= accounting_from)
+    if accounting_to is not None:
+        query = query.where(row.accounting_on <= accounting_to)
+    if source_id is not None:
+        query = query.where(row.source_id == source_id)
+    if after is not None:
+        query = query.where(tuple_(row.accounting_on, row.journal_entry_id) > tuple_(*after))
+    return [(found.accounting_on, found.journal_entry_id) for found in session.execute(query)]
+
+
+def spent(session: Session, pairs: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Spent]:
+    """For each (entry, budget line): the line's segments, and the movement that the entry made on it, if any."""
+    ordered = sorted(set(pairs))
+    rows = session.execute(
+        text(
+            """
+            select asked.entry_id, asked.line_id, b.organisation_code, b.program_code, b.function_code,
+                   b.location_code, b.project_code, b.funding_source_code, b.currency, m.funds_movement_id,
+                   coalesce(m.expended_minor, 0)
+            from unnest(cast(:entry_ids as uuid[]), cast(:line_ids as uuid[])) as asked (entry_id, line_id)
+            join budget_line b on b.budget_line_id = asked.line_id
+            left join funds_movement m on m.document_id = asked.entry_id and m.budget_line_id = asked.line_id
+                                      and m.document_kind = 'JOURNAL_ENTRY'
+            """
+        ),
+        {"entry_ids": [pair[0] for pair in ordered], "line_ids": [pair[1] for pair in ordered]},
+    )
+    return {
+        (entry_id, line_id): Spent(Segments(*segments), currency, movement_id, amount)
+        for entry_id, line_id, *segments, currency, movement_id, amount in rows
+    }

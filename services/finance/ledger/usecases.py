@@ -1,0 +1,152 @@
+"""Posting: check, number the periods, write, tell. One way for every entry, whoever brings it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.errors import KelolaError, NotFound
+from services.finance.classification import store as classification
+from services.finance.classification.domain import DEFAULT_CURRENCY
+from services.finance.ledger import domain, refusals, report_store, store
+from services.finance.ledger.domain import JournalEntry, Posted, Refused, Verdict
+from services.finance.ledger.events import EntryPosted, Expended, FundsExpendedDirectly
+from services.finance.ledger.reports import Scope, TrialBalance
+
+
+def post(session: Session, entries: Sequence[JournalEntry], *, at: datetime, person_id: UUID | None) -> list[UUID]:
+    """Post `entries` in the caller's transaction, all or none; their ids, in order.
+
+    For documents (invoices, receipts, payments, payroll), which have moved their funds and name the movements on
+    the lines. Raises the first refusal (PERIOD_CLOSED, ACCOUNT_UNKNOWN, FUNDS_MISSING, JOURNAL_UNBALANCED, …).
+    `recorded_at` is the transaction's start by the database clock; `at` is the call's own time, kept by the
+    document, and does not decide anything here.
+    """
+    for verdict in post_each(session, [replace(entry, person_id=person_id) for entry in entries]):
+        if isinstance(verdict, Refused):
+            raise verdict.error
+    return [entry.journal_entry_id for entry in entries]
+
+
+def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict]:
+    """Post `entries` in order, each judged by itself; one verdict each. A refused entry leaves nothing."""
+    functional = classification.functional_currencies(session, {entry.agency_id for entry in entries})
+    verdicts: dict[int, Verdict] = {}
+    sound: list[int] = []
+    for index, entry in enumerate(entries):
+        try:
+            domain.check(entry, functional.get(entry.agency_id, ""))
+        except KelolaError as error:
+            verdicts[index] = Refused(entry, error)
+        else:
+            sound.append(index)
+    if sound:
+        raw = store.post(session, [entries[index] for index in sound], functional)
+        for index, row in zip(sound, raw, strict=True):
+            entry = entries[index]
+            verdicts[index] = _verdict(entry, row, functional.get(entry.agency_id, ""))
+    return _completed(session, [verdicts[index] for index in range(len(entries))])
+
+
+def _completed(session: Session, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Fill what the statement chose into the manual entries (segments, movements), and tell what happened."""
+    tagged = {
+        (one.entry.journal_entry_id, line.budget_line_id)
+        for one in verdicts
+        if isinstance(one, Posted) and one.entry.source_kind == domain.MANUAL
+        for line in one.entry.lines
+        if line.budget_line_id is not None
+    }
+    spent: dict[UUID, dict[UUID, domain.Spent]] = defaultdict(dict)
+    for (entry_id, line_id), what in (store.spent(session, tagged) if tagged else {}).items():
+        spent[entry_id][line_id] = what
+    completed: list[Verdict] = []
+    events: list[object] = []
+    for verdict in verdicts:
+        one = verdict
+        if isinstance(one, Posted):
+            mine = spent.get(one.entry.journal_entry_id, {})
+            one = replace(one, entry=domain.with_spending(one.entry, mine)) if mine else one
+            events.append(EntryPosted(one))
+            items = tuple(
+                Expended(line_id, what.funds_movement_id, what.amount_minor, what.currency)
+                for line_id, what in sorted(mine.items())
+                if what.funds_movement_id is not None
+            )
+            if items:
+                events.append(FundsExpendedDirectly(one, items))
+        completed.append(one)
+    outbox.emit_all(session, events)
+    return completed
+
+
+def _verdict(entry: JournalEntry, row: store.RawVerdict, functional_currency: str) -> Verdict:
+    if row.reason is not None:
+        return Refused(entry, refusals.refusal(row.reason, row.figures or {}))
+    assert row.accounting_on is not None, "an accepted entry has its day"
+    assert row.fiscal_year is not None, "and its year"
+    assert row.period_number is not None, "and its period"
+    return Posted(entry, row.accounting_on, row.fiscal_year, row.period_number, row.recorded_at, functional_currency)
+
+
+def reverse(
+    session: Session,
+    journal_entry_id: UUID,
+    *,
+    reversal_id: UUID,
+    effective_on: date | None,
+    reason: str,
+    late_reason: str,
+    person_id: UUID,
+    may_post_late: Callable[[UUID], None],
+) -> Posted:
+    """Post the mirror of a manual entry. Refused: reversed before, or the entry of a document.
+
+    `may_post_late` refuses (raises) unless the caller may post into softly closed periods of that agency.
+    """
+    original = get(session, journal_entry_id)
+    if late_reason:
+        may_post_late(original.entry.agency_id)
+    if original.entry.source_kind != domain.MANUAL:
+        raise domain.EntryNotReversible(
+            f"the entry came from {original.entry.source_kind} {original.entry.source_id}: put that document right, "
+            "its own reversal follows",
+            metadata={"source_kind": original.entry.source_kind, "source_id": str(original.entry.source_id)},
+        )
+    store.lock_for_reversal(session, journal_entry_id)
+    mirrored = domain.reversal(
+        original.entry,
+        journal_entry_id=reversal_id,
+        effective_on=effective_on or original.entry.effective_on,
+        description=reason,
+        late_reason=late_reason,
+    )
+    verdict = post_each(session, [replace(mirrored, person_id=person_id)])[0]
+    if isinstance(verdict, Refused):
+        raise verdict.error
+    return verdict
+
+
+def get(session: Session, journal_entry_id: UUID) -> store.StoredEntry:
+    """One entry; NOT_FOUND when it is not there or belongs to an agency that the caller does not see."""
+    found = store.entries(session, [journal_entry_id])
+    if not found:
+        raise NotFound.resource("journal entry", journal_entry_id)
+    return found[0]
+
+
+def trial_balance(session: Session, scope: Scope, *, after: tuple[Any, ...] | None, limit: int) -> TrialBalance:
+    """A page of the trial balance; with `known_at` the answer says which instant's knowledge it is."""
+    if scope.known_at is not None:
+        scope = replace(scope, known_at=report_store.known_horizon(session, scope.known_at))
+    rows, totals = report_store.trial_balance(session, scope, after=after, limit=limit)
+    currencies = classification.functional_currencies(session, [scope.agency_id] if scope.agency_id else None)
+    functional = next(iter(sorted(set(currencies.values()))), DEFAULT_CURRENCY)
+    return TrialBalance(rows, totals, functional, scope.known_at)

@@ -1,0 +1,138 @@
+"""Whether the ledger holds: I1, I2, I3, and that every line belongs to a header of its own agency and day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from chassis.verify import PROBLEMS_MAX, Problem
+
+# I1: per entity, basis and fund in the functional currency; lines without a functional amount per currency.
+_I1 = """
+    select journal_entry_id, basis, fund_code, currency,
+           sum(debit) - sum(credit) as difference
+    from (
+        select journal_entry_id, basis, fund_code,
+               case when functional_debit_minor is null then currency else 'functional' end as currency,
+               coalesce(functional_debit_minor, debit_minor)::numeric as debit,
+               coalesce(functional_credit_minor, credit_minor)::numeric as credit
+        from journal_line
+    ) line
+    group by journal_entry_id, basis, fund_code, currency
+    having sum(debit) <> sum(credit)
+    order by journal_entry_id limit :limit
+"""
+# I2: the kept balances of all accounts together, which I1 and I3 imply; asked by itself because it is what a
+# trial balance shows.
+_I2 = """
+    select agency_id, basis, fund_code,
+           sum(functional_debit_minor)::numeric - sum(functional_credit_minor) as difference
+    from account_balance group by agency_id, basis, fund_code
+    having sum(functional_debit_minor)::numeric <> sum(functional_credit_minor)
+    order by agency_id limit :limit
+"""
+_I3 = """
+    with lines as (
+        select agency_id, account_code, fund_code, basis, currency, fiscal_year, period_number,
+               sum(debit_minor)::numeric as debit, sum(credit_minor)::numeric as credit,
+               coalesce(sum(functional_debit_minor), 0)::numeric as functional_debit,
+               coalesce(sum(functional_credit_minor), 0)::numeric as functional_credit, count(*) as line_count
+        from journal_line group by 1, 2, 3, 4, 5, 6, 7
+    )
+    select coalesce(l.agency_id, b.agency_id) as agency_id, coalesce(l.account_code, b.account_code) as account_code,
+           coalesce(l.currency, b.currency) as currency, coalesce(l.fiscal_year, b.fiscal_year) as fiscal_year,
+           coalesce(l.period_number, b.period_number) as period_number,
+           coalesce(l.debit - l.credit, 0) as of_lines, coalesce(b.debit_minor - b.credit_minor, 0) as kept
+    from lines l
+    full join account_balance b
+      on (b.agency_id, b.account_code, b.fund_code, b.basis, b.currency, b.fiscal_year, b.period_number)
+       = (l.agency_id, l.account_code, l.fund_code, l.basis, l.currency, l.fiscal_year, l.period_number)
+    where l.debit is distinct from b.debit_minor or l.credit is distinct from b.credit_minor
+       or l.functional_debit is distinct from b.functional_debit_minor
+       or l.functional_credit is distinct from b.functional_credit_minor
+       or l.line_count is distinct from b.line_count
+    order by 1, 2 limit :limit
+"""
+_HEADERS = """
+    select coalesce(l.journal_entry_id, e.journal_entry_id) as journal_entry_id, l.line_count
+    from journal_entry e
+    full join (
+        select journal_entry_id, agency_id, accounting_on, fiscal_year, period_number, count(*) as line_count
+        from journal_line group by 1, 2, 3, 4, 5
+    ) l on (l.journal_entry_id, l.agency_id, l.accounting_on, l.fiscal_year, l.period_number)
+         = (e.journal_entry_id, e.agency_id, e.accounting_on, e.fiscal_year, e.period_number)
+    where e.journal_entry_id is null or l.journal_entry_id is null or l.line_count < 2
+    order by 1 limit :limit
+"""
+# An entry stands in a period of its agency whose days hold its accounting day.
+_PERIODS = """
+    select e.journal_entry_id, e.accounting_on
+    from journal_entry e
+    where not exists (
+        select 1 from fiscal_period p
+        where p.agency_id = e.agency_id and p.year = e.fiscal_year and p.number = e.period_number
+          and e.accounting_on between p.starts_on and p.ends_on and p.state <> 'FUTURE')
+    order by 1 limit :limit
+"""
+_REVERSALS = """
+    select r.journal_entry_id, r.reverses_journal_entry_id
+    from journal_entry r
+    where r.reverses_journal_entry_id is not null and exists (
+        select 1 from (
+            select account_code, fund_code, basis, currency, sum(debit_minor)::numeric as debit,
+                   sum(credit_minor)::numeric as credit
+            from journal_line where journal_entry_id = r.reverses_journal_entry_id group by 1, 2, 3, 4
+        ) o full join (
+            select account_code, fund_code, basis, currency, sum(debit_minor)::numeric as debit,
+                   sum(credit_minor)::numeric as credit
+            from journal_line where journal_entry_id = r.journal_entry_id group by 1, 2, 3, 4
+        ) m on (m.account_code, m.fund_code, m.basis, m.currency) = (o.account_code, o.fund_code, o.basis, o.currency)
+        where m.debit is distinct from o.credit or m.credit is distinct from o.debit)
+    order by 1 limit :limit
+"""
+
+
+def problems(connection: Connection) -> list[Problem]:
+    """What does not hold, the first few of each kind."""
+
+    def rows(query: str) -> list[Any]:
+        return list(connection.execute(text(query), {"limit": PROBLEMS_MAX}))
+
+    found = [
+        Problem(
+            "I1",
+            f"entry {row.journal_entry_id}, basis {row.basis}, fund {row.fund_code}, {row.currency}: debits less "
+            f"credits are {row.difference} minor units",
+        )
+        for row in rows(_I1)
+    ]
+    found += [
+        Problem(
+            "I2",
+            f"agency {row.agency_id}, basis {row.basis}, fund {row.fund_code}: kept debits less credits are "
+            f"{row.difference} minor units",
+        )
+        for row in rows(_I2)
+    ]
+    found += [
+        Problem(
+            "I3",
+            f"agency {row.agency_id}, account {row.account_code}, {row.currency}, period {row.fiscal_year}-"
+            f"{row.period_number:02}: kept {row.kept}, its lines sum to {row.of_lines} minor units",
+        )
+        for row in rows(_I3)
+    ]
+    found += [
+        Problem("I1", f"entry {row.journal_entry_id}: header and lines do not belong together")
+        for row in rows(_HEADERS)
+    ]
+    found += [
+        Problem("I1", f"entry {row.journal_entry_id}: {row.accounting_on} is not in its period, or that never opened")
+        for row in rows(_PERIODS)
+    ]
+    found += [
+        Problem("I1", f"entry {row.journal_entry_id} is not the mirror of {row.reverses_journal_entry_id}")
+        for row in rows(_REVERSALS)
+    ]
+    return found

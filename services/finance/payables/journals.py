@@ -1,0 +1,384 @@
+"""Journal entries of payables and payments (domain rules §2, the table of movements). Agency's and treasury's legs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis.ids import new_id
+from chassis.money import allocate
+from services.finance.budget.journals import post_one
+from services.finance.classification import mapping
+from services.finance.classification.domain import Area
+from services.finance.ledger import store as ledger_store
+from services.finance.ledger.domain import Basis, JournalEntry, Line, Posted, reversal
+from services.finance.payables import pack
+from services.finance.payables.domain import Treatment
+
+
+@dataclass(frozen=True)
+class Tag:
+    """What ties a journal line to the budget: line, fund, Belanja account, document line, movement."""
+
+    budget_line_id: UUID
+    fund_code: str
+    account_code: str
+    currency: str
+    document_line_id: UUID
+    funds_movement_id: UUID | None = None
+
+
+def debit(basis: Basis, account: str, amount: int, tag: Tag) -> Line:
+    """A debit on `tag`; a negative amount is a credit."""
+    return Line(
+        basis,
+        tag.fund_code,
+        account,
+        max(amount, 0),
+        max(-amount, 0),
+        tag.currency,
+        budget_line_id=tag.budget_line_id,
+        funds_movement_id=tag.funds_movement_id,
+        document_line_id=tag.document_line_id,
+    )
+
+
+def credit(basis: Basis, account: str, amount: int, tag: Tag) -> Line:
+    """A credit on `tag`; a negative amount is a debit."""
+    return debit(basis, account, -amount, tag)
+
+
+def entry(
+    agency_id: UUID,
+    effective_on: date,
+    description: str,
+    source_kind: str,
+    source_id: UUID,
+    lines: Sequence[Line],
+    *,
+    person_id: UUID | None,
+    area: Area = Area.PAYABLES,
+) -> JournalEntry:
+    """An entry of a document."""
+    return JournalEntry(
+        journal_entry_id=new_id(),
+        agency_id=agency_id,
+        effective_on=effective_on,
+        accounting_on=None,
+        description=description,
+        source_kind=source_kind,
+        source_id=source_id,
+        lines=[line for line in lines if line.amount_minor],
+        area=area,
+        person_id=person_id,
+    )
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """One accepted line for the journal."""
+
+    tag: Tag
+    treatment: Treatment
+    amount: int
+
+
+def post_delivery(
+    session: Session,
+    *,
+    agency_id: UUID,
+    receipt_id: UUID,
+    receipt_number: str,
+    accepted_on: date,
+    lines: Sequence[Accepted],
+) -> Posted:
+    """Dr EXP, INV or FA / Cr GRNI at the order's price: the debt exists from acceptance on."""
+    accounts = _accounts(
+        session, [("GRNI", ""), *((one.treatment.value, one.tag.account_code) for one in lines)], accepted_on
+    )
+    made = []
+    for one in lines:
+        account = accounts[one.treatment.value, one.tag.account_code]
+        made += [
+            debit(Basis.ACCRUAL, account, one.amount, one.tag),
+            credit(Basis.ACCRUAL, accounts["GRNI", ""], one.amount, one.tag),
+        ]
+    return post_one(
+        session,
+        entry(
+            agency_id,
+            accepted_on,
+            f"Accepted: {receipt_number}",
+            "GOODS_RECEIPT",
+            receipt_id,
+            made,
+            person_id=None,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One approved invoice line for the journal: claim = cleared + variance."""
+
+    tag: Tag
+    treatment: Treatment
+    cleared: int
+    variance: int
+
+
+def post_invoice(
+    session: Session,
+    *,
+    agency_id: UUID,
+    invoice_id: UUID,
+    number: str,
+    effective_on: date,
+    lines: Sequence[Claimed],
+    person_id: UUID,
+) -> Posted:
+    """Dr GRNI / Cr AP; a variance debits or credits what the goods became."""
+    accounts = _accounts(
+        session,
+        [
+            ("GRNI", ""),
+            *(("AP", one.tag.account_code) for one in lines),
+            *((one.treatment.value, one.tag.account_code) for one in lines if one.variance),
+        ],
+        effective_on,
+    )
+    made = []
+    for one in lines:
+        code = one.tag.account_code
+        made.append(debit(Basis.ACCRUAL, accounts["GRNI", ""], one.cleared, one.tag))
+        if one.variance:
+            made.append(debit(Basis.ACCRUAL, accounts[one.treatment.value, code], one.variance, one.tag))
+        made.append(credit(Basis.ACCRUAL, accounts["AP", code], one.cleared + one.variance, one.tag))
+    return post_one(
+        session,
+        entry(agency_id, effective_on, f"Invoice {number}", "INVOICE", invoice_id, made, person_id=person_id),
+    )
+
+
+def post_stock(
+    session: Session,
+    *,
+    agency_id: UUID,
+    movement_id: UUID,
+    description: str,
+    effective_on: date,
+    accounting_on: date,
+    fund_code: str,
+    belanja_code: str,
+    currency: str,
+    value: int,
+    source_kind: str,
+) -> Posted:
+    """Stock that left or changed its value: Dr INV / Cr EXP by `value` (an issue is negative: Dr EXP / Cr INV)."""
+    accounts = _accounts(session, [("INV", belanja_code), ("EXP", belanja_code)], effective_on)
+    into, out_of = accounts["INV", belanja_code], accounts["EXP", belanja_code]
+    lines = [
+        Line(Basis.ACCRUAL, fund_code, into, max(value, 0), max(-value, 0), currency),
+        Line(Basis.ACCRUAL, fund_code, out_of, max(-value, 0), max(value, 0), currency),
+    ]
+    made = JournalEntry(
+        journal_entry_id=new_id(),
+        agency_id=agency_id,
+        effective_on=effective_on,
+        accounting_on=accounting_on,
+        description=description,
+        source_kind=source_kind,
+        source_id=movement_id,
+        lines=lines,
+        area=Area.STOCK,
+    )
+    return post_one(session, made)
+
+
+@dataclass(frozen=True)
+class Owed:
+    """One part of a payable for the payment's journals."""
+
+    tag: Tag
+    payroll: bool
+    amount: int
+
+    @property
+    def role(self) -> tuple[str, str]:
+        """The payable's account role."""
+        return ("AP-PAYROLL" if self.payroll else "AP", self.tag.account_code)
+
+
+@dataclass(frozen=True)
+class OrderEntries:
+    """The two legs of a payment order."""
+
+    agency: Posted
+    treasury: Posted
+
+
+def post_order(
+    session: Session,
+    *,
+    agency_id: UUID,
+    treasury_agency_id: UUID,
+    payment_order_id: UUID,
+    issued_on: date,
+    parts: Sequence[Owed],
+    withheld: Mapping[str, int],
+    person_id: UUID,
+) -> OrderEntries:
+    """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others."""
+    roles = {code: pack.withholding_role(code) for code in withheld}
+    accounts = _accounts(
+        session,
+        [
+            *(part.role for part in parts),
+            ("RK-A", ""),
+            ("RK-T", ""),
+            ("TRANSIT", ""),
+            *((role, "") for role in roles.values()),
+        ],
+        issued_on,
+    )
+    currency = parts[0].tag.currency
+    gross = _by_fund((part.tag.fund_code, part.amount) for part in parts)
+    mine = [debit(Basis.ACCRUAL, accounts[part.role], part.amount, part.tag) for part in parts]
+    mine += [
+        Line(
+            Basis.ACCRUAL,
+            fund,
+            accounts["RK-A", ""],
+            0,
+            amount,
+            currency,
+            counterpart_agency_id=treasury_agency_id,
+        )
+        for fund, amount in gross.items()
+    ]
+    theirs = [
+        Line(Basis.ACCRUAL, fund, accounts["RK-T", ""], amount, 0, currency, counterpart_agency_id=agency_id)
+        for fund, amount in gross.items()
+    ]
+    net = dict(gross)
+    for code, amount in sorted(withheld.items()):
+        # What one payment withholds is shared over its funds by their gross amounts (domain rules §8).
+        for fund, share in zip(gross, allocate(amount, list(gross.values())), strict=True):
+            net[fund] -= share
+            if share:
+                theirs.append(Line(Basis.ACCRUAL, fund, accounts[roles[code], ""], 0, share, currency))
+    theirs += [
+        Line(Basis.ACCRUAL, fund, accounts["TRANSIT", ""], 0, amount, currency)
+        for fund, amount in net.items()
+        if amount
+    ]
+    text = "Payment order"
+    return OrderEntries(
+        post_one(
+            session,
+            entry(agency_id, issued_on, text, "PAYMENT_ORDER", payment_order_id, mine, person_id=person_id),
+        ),
+        post_one(
+            session,
+            entry(
+                treasury_agency_id,
+                issued_on,
+                text,
+                "PAYMENT_ORDER",
+                payment_order_id,
+                theirs,
+                person_id=person_id,
+            ),
+        ),
+    )
+
+
+def post_debit(
+    session: Session,
+    *,
+    agency_id: UUID,
+    treasury_agency_id: UUID,
+    payment_order_id: UUID,
+    order_number: str,
+    value_date: date,
+    parts: Sequence[Owed],
+    net_by_fund: Mapping[str, int],
+    person_id: UUID,
+) -> Posted:
+    """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own Belanja code; the latter."""
+    accounts = _accounts(
+        session,
+        [("TRANSIT", ""), ("CASH", ""), ("SAL", ""), *(("BEL", part.tag.account_code) for part in parts)],
+        value_date,
+    )
+    currency = parts[0].tag.currency
+    text = f"Payment order {order_number} debited"
+    cash = []
+    for fund, amount in sorted(net_by_fund.items()):
+        cash += [
+            Line(Basis.ACCRUAL, fund, accounts["TRANSIT", ""], amount, 0, currency),
+            Line(Basis.ACCRUAL, fund, accounts["CASH", ""], 0, amount, currency),
+        ]
+    made = entry(treasury_agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, cash, person_id=person_id)
+    if made.lines:
+        post_one(session, made)
+    realised = [debit(Basis.BUDGET, accounts["BEL", part.tag.account_code], part.amount, part.tag) for part in parts]
+    realised += [
+        Line(Basis.BUDGET, fund, accounts["SAL", ""], 0, amount, currency)
+        for fund, amount in _by_fund((part.tag.fund_code, part.amount) for part in parts).items()
+    ]
+    return post_one(
+        session,
+        entry(agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, realised, person_id=person_id),
+    )
+
+
+def post_reversal(
+    session: Session,
+    *,
+    entry_ids: Sequence[UUID],
+    rejected_on: date,
+    order_number: str,
+    person_id: UUID,
+) -> list[Posted]:
+    """The mirror of a rejected order's entries: turnover shows both (domain rules §10)."""
+    posted = []
+    for stored in ledger_store.entries(session, entry_ids):
+        mirrored = reversal(
+            stored.entry,
+            journal_entry_id=new_id(),
+            effective_on=rejected_on,
+            description=f"Payment order {order_number} rejected by the bank",
+        )
+        posted.append(post_one(session, mirrored))
+    return posted
+
+
+def net_by_fund(session: Session, treasury_entry_id: UUID, transit: str) -> dict[str, int]:
+    """What of an order is in transit, by fund: the credit of its treasury leg."""
+    (stored,) = ledger_store.entries(session, [treasury_entry_id])
+    return _by_fund(
+        (line.fund_code, line.credit_minor)
+        for line in stored.entry.lines
+        if line.account_code == transit and line.credit_minor
+    )
+
+
+def transit_account(session: Session, on: date) -> str:
+    """The account of payments issued and not debited."""
+    return mapping.account_for(session, "TRANSIT", on=on)
+
+
+def _by_fund(amounts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for fund, amount in amounts:
+        sums[fund] = sums.get(fund, 0) + amount
+    return dict(sorted(sums.items()))
+
+
+def _accounts(session: Session, wanted: Iterable[tuple[str, str]], on: date) -> dict[tuple[str, str], str]:
+    return mapping.accounts_for(session, list(wanted), on=on)

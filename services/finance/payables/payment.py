@@ -1,0 +1,202 @@
+"""The payment request: made (SPP), verified, authorised (SPM) or withdrawn; `payment_order` has what follows.
+
+Domain rules §2 and §4. No two steps of one chain by one person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.errors import FailedPrecondition, InvalidArgument
+from chassis.ids import new_id
+from chassis.money import total
+from services.finance.budget import requests
+from services.finance.payables import domain, events
+from services.finance.payables import payment_store as store
+from services.finance.payables.domain import OutOfTurn, Source
+from services.finance.payables.payment_store import PayablePart
+
+
+class PayableNotOpen(FailedPrecondition):
+    """The payable is held by a payment request, or paid."""
+
+    reason = "PAYABLE_NOT_OPEN"
+
+
+class PayablesDoNotBelongTogether(InvalidArgument):
+    """One request pays one creditor, or one payroll run."""
+
+    reason = "PAYABLES_DO_NOT_BELONG_TOGETHER"
+
+
+@dataclass(frozen=True)
+class NewRequest:
+    """A request to make."""
+
+    agency_id: UUID
+    payable_ids: tuple[UUID, ...]
+    requested_on: date
+    description: str
+
+
+def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: datetime) -> UUID:
+    """SPP: hold open payables for one request, within the releases to date (F3)."""
+    payables = store.lock_payables(session, new.payable_ids)
+    _check_payables(payables, new)
+    by_line = _by_line(store.parts(session, new.payable_ids))
+    requests.request(session, new.agency_id, by_line, month=new.requested_on.month)
+    request_id, currency = new_id(), payables[0].currency
+    amount = total(row.amount_minor for row in payables)
+    store.insert(
+        session,
+        "payment_request",
+        {
+            "payment_request_id": request_id,
+            "agency_id": new.agency_id,
+            "status": "REQUESTED",
+            "currency": currency,
+            "amount_minor": amount,
+            "description": new.description,
+            "requested_on": new.requested_on,
+            "requested_by_person_id": person_id,
+            "requested_at": at,
+            "version": 1,
+        },
+    )
+    for row in payables:
+        store.insert(
+            session,
+            "payment_request_item",
+            {
+                "payment_request_id": request_id,
+                "payable_id": row.payable_id,
+                "agency_id": new.agency_id,
+                "amount_minor": row.amount_minor,
+            },
+        )
+    store.move_payables(session, new.payable_ids, "REQUESTED", request_id)
+    number_store.enqueue(
+        session, "SPP", entity_id=new.agency_id, year=new.requested_on.year, document_id=request_id,
+        paper_agency_id=new.agency_id,
+    )  # fmt: skip
+    outbox.emit(
+        session,
+        events.PaymentRequested(request_id, new.agency_id, currency, amount, store.items_of_payables(payables), 1),
+    )
+    return request_id
+
+
+def verify(session: Session, payment_request_id: UUID, *, person_id: UUID, at: datetime) -> None:
+    """The unit's verifier has seen the papers."""
+    row = in_status(session, payment_request_id, "REQUESTED", "verified")
+    domain.different_persons(person_id, steps(row), "verify it")
+    store.update_request(
+        session, payment_request_id, status="VERIFIED", verified_by_person_id=person_id, verified_at=at
+    )
+
+
+def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at: datetime) -> None:
+    """SPM: the budget user authorises a verified request."""
+    row = in_status(session, payment_request_id, "VERIFIED", "authorised")
+    domain.different_persons(person_id, steps(row), "authorise it")
+    store.update_request(
+        session, payment_request_id, status="AUTHORISED", authorised_by_person_id=person_id, authorised_at=at
+    )
+    number_store.enqueue(
+        session, "SPM", entity_id=row.agency_id, year=row.requested_on.year, document_id=payment_request_id,
+        paper_agency_id=row.agency_id,
+    )  # fmt: skip
+    outbox.emit(
+        session,
+        events.PaymentAuthorised(payment_request_id, row.agency_id, row.currency, row.amount_minor, row.version + 1),
+    )
+
+
+def withdraw(session: Session, payment_request_id: UUID, *, explanation: str, person_id: UUID) -> None:
+    """Take a request back before an order: its payables are open again. Its number stays used."""
+    row = store.request(session, payment_request_id, lock=True)
+    if row.status not in ("REQUESTED", "VERIFIED", "AUTHORISED"):
+        raise OutOfTurn(
+            f"payment request {label(row)} is {row.status}; only one without a payment order can be withdrawn",
+            metadata={"status": row.status},
+        )
+    free(session, row, explanation=explanation, person_id=person_id)
+
+
+# --- what the steps share ------------------------------------------------------------------------------------------
+
+
+def _check_payables(payables: Sequence[Row[Any]], new: NewRequest) -> None:
+    for row in payables:
+        if row.agency_id != new.agency_id:
+            raise InvalidArgument.field("payment_request.payable_ids", f"{row.payable_id} is another agency's")
+        if row.status != "OPEN":
+            raise PayableNotOpen(
+                f"payable {row.source_document_number} ({row.payable_id}) is {row.status}"
+                + (f" by payment request {row.payment_request_id}" if row.payment_request_id else ""),
+                metadata={"payable_id": str(row.payable_id), "status": row.status},
+            )
+    creditors = {row.creditor for row in payables}
+    runs = {row.source_document_id for row in payables if row.source != Source.INVOICE.value}
+    one_run = len(runs) == 1 and all(row.source != Source.INVOICE.value for row in payables)
+    if len({row.currency for row in payables}) > 1 or (len(creditors) > 1 and not one_run):
+        raise PayablesDoNotBelongTogether(
+            "one request pays one creditor in one currency, or one payroll run; make a request for each"
+        )
+
+
+def _by_line(parts: Sequence[PayablePart]) -> dict[UUID, int]:
+    sums: dict[UUID, int] = {}
+    for part in parts:
+        sums[part.budget_line_id] = sums.get(part.budget_line_id, 0) + part.amount_minor
+    return sums
+
+
+def in_status(session: Session, payment_request_id: UUID, status: str, becomes: str) -> Row[Any]:
+    """The request, locked; refused out of turn."""
+    row = store.request(session, payment_request_id, lock=True)
+    if row.status != status:
+        raise OutOfTurn(
+            f"payment request {label(row)} is {row.status}; only a {status} one can be {becomes}",
+            metadata={"status": row.status, "needed": status},
+        )
+    return row
+
+
+def steps(row: Row[Any]) -> Mapping[str, UUID | None]:
+    """Who did what with the request so far: no two steps by one person."""
+    name = f"payment request {label(row)}"
+    return {
+        f"requested {name}": row.requested_by_person_id,
+        f"verified {name}": row.verified_by_person_id,
+        f"authorised {name}": row.authorised_by_person_id,
+    }
+
+
+def label(row: Row[Any]) -> str:
+    """Its number, or its id as long as it has none."""
+    return str(row.request_number or row.payment_request_id)
+
+
+def free(session: Session, request: Row[Any], *, explanation: str, person_id: UUID) -> None:
+    """Open a request's payables again and take its amounts out of the releases used."""
+    payable_ids = store.request_payables(session, [request.payment_request_id])[request.payment_request_id]
+    store.lock_payables(session, payable_ids)
+    by_line = _by_line(store.parts(session, payable_ids))
+    requests.withdraw(session, request.agency_id, by_line, month=request.requested_on.month)
+    store.move_payables(session, payable_ids, "OPEN", None)
+    store.update_request(
+        session,
+        request.payment_request_id,
+        status="WITHDRAWN",
+        withdrawn_by_person_id=person_id,
+        withdrawal_explanation=explanation,
+    )

@@ -1,0 +1,368 @@
+"""The payment order (SP2D): issued on an authorised request, then debited or rejected by the bank.
+
+Domain rules §2 and §4. The bank's answer is a fact and not a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.errors import FailedPrecondition, InvalidArgument
+from chassis.ids import new_id
+from chassis.money import Money, total
+from services.finance.budget import usecases as budget
+from services.finance.budget.domain import Document, DocumentKind, Key, Movement
+from services.finance.budget.movements import FundsAct
+from services.finance.payables import domain, events, invoice_store, journals, numbering, pack, payment
+from services.finance.payables import payment_store as store
+from services.finance.payables.domain import OutOfTurn, Source, TaxBase
+from services.finance.payables.journals import Owed, Tag
+from services.finance.payables.payment_store import PayablePart
+
+
+class OrderUnnumbered(OutOfTurn):
+    """The order waits for its number; the bank cannot have had it."""
+
+    reason = "PAYMENT_ORDER_UNNUMBERED"
+
+
+class DebitAmountMismatch(FailedPrecondition):
+    """The bank debited another amount than the order's net."""
+
+    reason = "DEBIT_AMOUNT_MISMATCH"
+
+
+class BankContradiction(FailedPrecondition):
+    """The bank said something else of this order before."""
+
+    reason = "BANK_CONTRADICTION"
+
+
+def issue(
+    session: Session,
+    payment_request_id: UUID,
+    *,
+    treasury_agency_id: UUID,
+    issued_on: date,
+    person_id: UUID,
+    at: datetime,
+) -> UUID:
+    """SP2D: E -> S gross, taxes withheld at the day's rates, two-legged journal; UNNUMBERED until numbered."""
+    row = payment.in_status(session, payment_request_id, "AUTHORISED", "ordered")
+    domain.different_persons(person_id, payment.steps(row), "issue its payment order")
+    payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
+    store.lock_payables(session, payable_ids)
+    parts = store.parts(session, payable_ids)
+    withheld = _withheld(session, payable_ids, parts, row.currency, issued_on)
+    gross = total(part.amount_minor for part in parts)
+    net = gross - sum(withheld.values())
+    if net < 0:
+        raise FailedPrecondition(
+            f"{Money(sum(withheld.values()), row.currency)} would be withheld of {Money(gross, row.currency)}; "
+            "check the withholding rates of the country pack"
+        )
+    order_id = new_id()
+    act = _act(session, row, order_id, payment.label(row), parts, issued_on)
+    moved = [act.order(Key(part.document_line_id, part.budget_line_id), part.amount_minor) for part in parts]
+    entries = journals.post_order(
+        session,
+        agency_id=row.agency_id,
+        treasury_agency_id=treasury_agency_id,
+        payment_order_id=order_id,
+        issued_on=issued_on,
+        parts=_owed(parts, moved),
+        withheld=withheld,
+        person_id=person_id,
+    )
+    budget.settle(
+        session,
+        act,
+        row.agency_id,
+        effective_on=issued_on,
+        person_id=person_id,
+        accounting_on=entries.agency.accounting_on,
+        journal_entry_id=entries.agency.entry.journal_entry_id,
+    )
+    store.insert(
+        session,
+        "payment_order",
+        {
+            "payment_order_id": order_id,
+            "agency_id": row.agency_id,
+            "treasury_agency_id": treasury_agency_id,
+            "payment_request_id": payment_request_id,
+            "status": "UNNUMBERED",
+            "currency": row.currency,
+            "gross_minor": gross,
+            "net_minor": net,
+            "issued_on": issued_on,
+            "issued_by_person_id": person_id,
+            "issued_at": at,
+            "agency_entry_id": entries.agency.entry.journal_entry_id,
+            "treasury_entry_id": entries.treasury.entry.journal_entry_id,
+            "version": 1,
+        },
+    )
+    _insert_items(session, order_id, row.agency_id, parts, withheld)
+    store.move_payables(session, payable_ids, "ORDERED", payment_request_id)
+    store.update_request(session, payment_request_id, status="ORDERED", payment_order_id=order_id)
+    numbering.enqueue(
+        session, "SP2D", entity_id=treasury_agency_id, year=issued_on.year, document_id=order_id,
+        paper_agency_id=row.agency_id,
+    )  # fmt: skip
+    return order_id
+
+
+def record_debit(
+    session: Session,
+    payment_order_id: UUID,
+    *,
+    bank_reference: str,
+    value_date: date,
+    amount: Money,
+    person_id: UUID,
+) -> None:
+    """S -> P; cash leaves, the budget is realised gross. The same reference again changes nothing."""
+    row = store.order(session, payment_order_id, lock=True)
+    if row.status == "DEBITED" and row.bank_reference == bank_reference:
+        return
+    _refuse_if_not_at_the_bank(row, "debited")
+    if amount != Money(row.net_minor, row.currency):
+        raise DebitAmountMismatch(
+            f"payment order {row.order_number} pays {Money(row.net_minor, row.currency)}, the bank debited {amount}; "
+            "clear it up with the bank first",
+            metadata={"net": str(Money(row.net_minor, row.currency)), "debited": str(amount)},
+        )
+    if value_date < row.issued_on:
+        raise InvalidArgument.field("value_date", f"before the order of {row.issued_on}")
+    payable_ids, parts = _order_parts(session, row)
+    act = _act(session, row, payment_order_id, row.order_number, parts, value_date)
+    moved = [act.pay(Key(part.document_line_id, part.budget_line_id), part.amount_minor) for part in parts]
+    posted = journals.post_debit(
+        session,
+        agency_id=row.agency_id,
+        treasury_agency_id=row.treasury_agency_id,
+        payment_order_id=payment_order_id,
+        order_number=row.order_number,
+        value_date=value_date,
+        parts=_owed(parts, moved),
+        net_by_fund=journals.net_by_fund(
+            session, row.treasury_entry_id, journals.transit_account(session, row.issued_on)
+        ),
+        person_id=person_id,
+    )
+    budget.settle(
+        session,
+        act,
+        row.agency_id,
+        effective_on=value_date,
+        person_id=person_id,
+        accounting_on=posted.accounting_on,
+        journal_entry_id=posted.entry.journal_entry_id,
+    )
+    store.move_payables(session, payable_ids, "PAID", row.payment_request_id)
+    invoice_store.mark_paid(session, [p.source_document_id for p in parts if p.source is Source.INVOICE])
+    store.update_order(
+        session,
+        payment_order_id,
+        status="DEBITED",
+        bank_reference=bank_reference,
+        value_date=value_date,
+        bank_recorded_by_person_id=person_id,
+    )
+    outbox.emit(
+        session,
+        events.PaymentMade(
+            payment_order_id,
+            row.agency_id,
+            row.order_number,
+            row.currency,
+            value_date,
+            tuple(store.order_items(session, [payment_order_id])[payment_order_id]),
+            row.version + 1,
+        ),
+    )
+
+
+def reject(
+    session: Session,
+    payment_order_id: UUID,
+    *,
+    bank_reference: str,
+    explanation: str,
+    rejected_on: date,
+    person_id: UUID,
+) -> None:
+    """S -> E; the order's journal is mirrored, the payables are open again, the number stays used."""
+    row = store.order(session, payment_order_id, lock=True)
+    if row.status == "REJECTED" and row.bank_reference == bank_reference:
+        return
+    _refuse_if_not_at_the_bank(row, "rejected")
+    if rejected_on < row.issued_on:
+        raise InvalidArgument.field("rejected_on", f"before the order of {row.issued_on}")
+    request = store.request(session, row.payment_request_id, lock=True)
+    _, parts = _order_parts(session, row)
+    act = _act(session, row, payment_order_id, row.order_number, parts, rejected_on)
+    for part in parts:
+        act.reject(Key(part.document_line_id, part.budget_line_id), part.amount_minor)
+    posted = journals.post_reversal(
+        session,
+        entry_ids=[row.agency_entry_id, row.treasury_entry_id],
+        rejected_on=rejected_on,
+        order_number=row.order_number,
+        person_id=person_id,
+    )
+    budget.settle(
+        session,
+        act,
+        row.agency_id,
+        effective_on=rejected_on,
+        person_id=person_id,
+        accounting_on=posted[0].accounting_on,
+        journal_entry_id=posted[0].entry.journal_entry_id,
+    )
+    store.update_order(
+        session,
+        payment_order_id,
+        status="REJECTED",
+        bank_reference=bank_reference,
+        rejection_explanation=explanation,
+        bank_recorded_by_person_id=person_id,
+    )
+    payment.free(session, request, explanation=f"rejected by the bank: {explanation}", person_id=person_id)
+    outbox.emit(
+        session,
+        events.PaymentRejected(
+            payment_order_id,
+            row.agency_id,
+            row.order_number,
+            row.currency,
+            explanation,
+            tuple(store.order_items(session, [payment_order_id])[payment_order_id]),
+            row.version + 1,
+        ),
+    )
+
+
+# --- what the steps share ------------------------------------------------------------------------------------------
+
+
+def _order_parts(session: Session, order: Row[Any]) -> tuple[list[UUID], list[PayablePart]]:
+    payable_ids = store.request_payables(session, [order.payment_request_id])[order.payment_request_id]
+    store.lock_payables(session, payable_ids)
+    return payable_ids, store.parts(session, payable_ids)
+
+
+def _act(
+    session: Session,
+    row: Row[Any],
+    order_id: UUID,
+    number: str,
+    parts: Sequence[PayablePart],
+    effective_on: date,
+) -> FundsAct:
+    return budget.begin(
+        session,
+        row.agency_id,
+        Document(DocumentKind.PAYMENT_ORDER, order_id, number),
+        effective_on=effective_on,
+        budget_line_ids={part.budget_line_id for part in parts},
+        document_line_ids={part.document_line_id for part in parts},
+    )
+
+
+def _owed(parts: Sequence[PayablePart], moved: Sequence[Movement]) -> list[Owed]:
+    return [
+        Owed(
+            Tag(
+                part.budget_line_id,
+                part.fund_code,
+                part.account_code,
+                part.currency,
+                part.document_line_id,
+                movement.funds_movement_id,
+            ),
+            part.source is not Source.INVOICE,
+            part.amount_minor,
+        )
+        for part, movement in zip(parts, moved, strict=True)
+    ]
+
+
+def _withheld(
+    session: Session, payable_ids: Sequence[UUID], parts: Sequence[PayablePart], currency: str, on: date
+) -> dict[str, int]:
+    """Of invoices by the pack's rates of the day (N12); of payroll what the run withheld."""
+    document_net: dict[UUID, int] = {}
+    for part in parts:
+        if part.source is Source.INVOICE:
+            document_net[part.payable_id] = document_net.get(part.payable_id, 0) + part.net_minor
+    bases = [
+        TaxBase(part.account_code, part.net_minor, part.tax_minor, document_net[part.payable_id])
+        for part in parts
+        if part.source is Source.INVOICE
+    ]
+    found = domain.withheld(bases, pack.withholding_rules(currency, on)) if bases else {}
+    for code, amount in store.payroll_withholdings(session, payable_ids).items():
+        found[code] = found.get(code, 0) + amount
+    return found
+
+
+def _insert_items(
+    session: Session,
+    order_id: UUID,
+    agency_id: UUID,
+    parts: Sequence[PayablePart],
+    withheld: Mapping[str, int],
+) -> None:
+    sums: dict[UUID, int] = {}
+    for part in parts:
+        sums[part.payable_id] = sums.get(part.payable_id, 0) + part.amount_minor
+    for payable_id, amount in sums.items():
+        store.insert(
+            session,
+            "payment_order_item",
+            {
+                "payment_order_id": order_id,
+                "payable_id": payable_id,
+                "agency_id": agency_id,
+                "amount_minor": amount,
+            },
+        )
+    for code, amount in sorted(withheld.items()):
+        store.insert(
+            session,
+            "payment_order_withholding",
+            {
+                "payment_order_id": order_id,
+                "withholding_code": code,
+                "agency_id": agency_id,
+                "amount_minor": amount,
+            },
+        )
+
+
+def _refuse_if_not_at_the_bank(row: Row[Any], becomes: str) -> None:
+    if row.status == "UNNUMBERED":
+        raise OrderUnnumbered(
+            f"payment order {row.payment_order_id} has no number yet, so the bank cannot have {becomes} it; "
+            "try again in some seconds"
+        )
+    if row.status != "ISSUED":
+        advice = (
+            "money that comes back after a debit is a return, recorded as such"
+            if row.status == "DEBITED"
+            else "what is owed needs a new payment request"
+        )
+        raise BankContradiction(
+            f"payment order {row.order_number} is {row.status} (bank reference {row.bank_reference}) and cannot be "
+            f"{becomes}: {advice}",
+            metadata={"status": row.status, "bank_reference": str(row.bank_reference or "")},
+        )

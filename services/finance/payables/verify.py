@@ -1,0 +1,138 @@
+"""Whether payables and payments hold, asked from outside: F5, F6, I7, I9, I10."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from chassis.verify import PROBLEMS_MAX, Problem
+
+# F5: what a line has expended and not paid is what is owed under it: received-not-invoiced, payables, retention.
+# S has left the agency's books for the treasury's (RK), so it is not part of it.
+_F5 = """
+    select format('budget line %s: E is %s, what is owed under it %s', b.budget_line_id, b.expended_minor,
+                  coalesce(l.owed, 0))
+    from budget_line b
+    left join (
+        select j.budget_line_id,
+               sum(coalesce(j.functional_credit_minor, j.credit_minor)
+                   - coalesce(j.functional_debit_minor, j.debit_minor))::bigint as owed
+        from journal_line j
+        where j.budget_line_id is not null and j.basis = 'ACCRUAL'
+          and j.account_code in (select code from account where kind = 'PAYABLE')
+        group by j.budget_line_id
+    ) l using (budget_line_id)
+    where b.postable and b.appropriation_id is not null and b.expended_minor <> coalesce(l.owed, 0)
+"""
+# F6: paid and advanced is what is realised on the BUDGET basis under the line.
+_F6 = """
+    select format('budget line %s: V + P is %s, realised %s', b.budget_line_id, b.advanced_minor + b.paid_minor,
+                  coalesce(l.realised, 0))
+    from budget_line b
+    left join (
+        select budget_line_id, sum(debit_minor - credit_minor)::bigint as realised
+        from journal_line where budget_line_id is not null and basis = 'BUDGET'
+          and account_code in (select code from account where kind = 'EXPENDITURE')
+        group by budget_line_id
+    ) l using (budget_line_id)
+    where b.postable and b.appropriation_id is not null
+      and b.advanced_minor + b.paid_minor <> coalesce(l.realised, 0)
+"""
+# Received-not-invoiced by order line: what was accepted less what approved invoices named.
+_GRNI = """
+    select format('order line %s: received-not-invoiced is %s, accepted less cleared %s', o.purchase_order_line_id,
+                  coalesce(l.balance, 0), o.accepted_minor - o.cleared_minor)
+    from purchase_order_line o
+    left join (
+        select document_line_id, sum(credit_minor - debit_minor)::bigint as balance
+        from journal_line
+        where account_code in (select account_code from account_mapping where role = 'GRNI') group by 1
+    ) l on l.document_line_id = o.purchase_order_line_id
+    where coalesce(l.balance, 0) <> o.accepted_minor - o.cleared_minor
+       or o.cleared_quantity = o.accepted_quantity and o.cleared_minor <> o.accepted_minor
+"""
+# A payable is the sum of its parts, and its state that of its paper.
+_PAYABLES = """
+    select format('payable %s of %s: its parts sum to %s', p.payable_id, p.amount_minor, coalesce(t.total, 0))
+    from payable p
+    left join (select payable_id, sum(amount_minor)::bigint as total from payable_part group by 1) t
+              using (payable_id)
+    where coalesce(t.total, 0) <> p.amount_minor
+    union all
+    select format('payable %s is %s, its payment request %s', p.payable_id, p.status, r.status)
+    from payable p join payment_request r using (payment_request_id)
+    where (p.status, r.status) not in (('REQUESTED', 'REQUESTED'), ('REQUESTED', 'VERIFIED'),
+                                       ('REQUESTED', 'AUTHORISED'), ('ORDERED', 'ORDERED'), ('PAID', 'ORDERED'))
+"""
+# Cash that left is the net of debited orders: gross = net + withheld, order by order.
+_ORDERS = """
+    select format('payment order %s: gross %s, net %s, withheld %s, items %s', o.payment_order_id, o.gross_minor,
+                  o.net_minor, coalesce(w.total, 0), coalesce(i.total, 0))
+    from payment_order o
+    left join (select payment_order_id, sum(amount_minor)::bigint as total from payment_order_withholding group by 1) w
+              using (payment_order_id)
+    left join (select payment_order_id, sum(amount_minor)::bigint as total from payment_order_item group by 1) i
+              using (payment_order_id)
+    where o.gross_minor <> o.net_minor + coalesce(w.total, 0) or o.gross_minor <> coalesce(i.total, 0)
+"""
+# I9: no two steps of one chain by one person.
+_MAKERS = """
+    select format('invoice %s was approved by who registered it', invoice_id) from invoice
+    where approved_by_person_id = created_by_person_id or hold_released_by_person_id = created_by_person_id
+    union all
+    select format('payment request %s: one person took two steps', payment_request_id) from payment_request
+    where requested_by_person_id in (verified_by_person_id, authorised_by_person_id)
+       or verified_by_person_id = authorised_by_person_id
+    union all
+    select format('payment order %s was issued by who took an earlier step', o.payment_order_id)
+    from payment_order o join payment_request r using (payment_request_id)
+    where o.issued_by_person_id in (r.requested_by_person_id, r.verified_by_person_id, r.authorised_by_person_id)
+"""
+# I10: numbers of a series are 1, 2, 3 … without gaps, and their days do not go back.
+_NUMBERS = """
+    select format('series %s %s %s: %s papers are numbered, the last number is %s', s.kind, s.year, s.entity_id,
+                  count(q.number), s.last_number)
+    from number_series s left join number_queue q
+         on (q.entity_id, q.kind, q.year) = (s.entity_id, s.kind, s.year) and q.number is not null
+    group by s.entity_id, s.kind, s.year, s.last_number
+    having count(q.number) <> s.last_number or coalesce(max(q.number), 0) <> s.last_number
+        or min(q.number) <> 1
+    union all
+    select format('number %s of series %s %s is dated before the one before it', number, kind, year)
+    from (select *, lag(numbered_on) over (partition by entity_id, kind, year order by number) as before
+          from number_queue where number is not null) numbered
+    where numbered_on < before
+"""
+# I7: the stock control account is what the books took in from numbered movements and from variances in flight.
+_STOCK = """
+    select format('agency %s: the stock control account is %s, its movements and variances sum to %s', agency_id,
+                  balance, expected)
+    from (
+        select a.agency_id, a.balance, coalesce(p.posted, 0) + coalesce(v.open, 0) as expected
+        from (select agency_id, sum(debit_minor - credit_minor)::bigint as balance from account_balance
+              where account_code in (select account_code from account_mapping where role = 'INV')
+              group by agency_id) a
+        left join (select agency_id, sum(value_minor)::bigint as posted from stock_posting
+                   where kind not in ('TRANSFER_OUT', 'TRANSFER_IN') group by 1) p using (agency_id)
+        left join (select agency_id, sum(variance_minor)::bigint as open from stock_variance where not numbered
+                   group by 1) v using (agency_id)
+    ) control
+    where balance <> expected
+"""
+
+
+def problems(connection: Connection) -> list[Problem]:
+    """What does not hold, the first few of each kind."""
+    found: list[Problem] = []
+    for invariant, query in (
+        ("F5", _F5),
+        ("F6", _F6),
+        ("F5", _GRNI),
+        ("F5", _PAYABLES),
+        ("I5", _ORDERS),
+        ("I7", _STOCK),
+        ("I9", _MAKERS),
+        ("I10", _NUMBERS),
+    ):
+        rows = connection.execute(text(f"select * from ({query}) as found limit {PROBLEMS_MAX}"))  # noqa: S608
+        found += [Problem(invariant, str(row[0])) for row in rows]
+    return found

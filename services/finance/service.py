@@ -1,0 +1,22 @@
+"""The finance service: its areas and what it stands on."""
+
+from __future__ import annotations
+
+from chassis.clock import Clock
+from chassis.committer import Committer
+from chassis.database import Database
+from services.finance.budget.entrypoints import BudgetEntrypoints
+from services.finance.classification.entrypoints import ClassificationEntrypoints
+from services.finance.ledger.entrypoints import LedgerEntrypoints, post_group
+from services.finance.payables.entrypoints import PayablesEntrypoints
+from services.finance.tables import FinanceTable
+
+
+class FinanceService(ClassificationEntrypoints, LedgerEntrypoints, BudgetEntrypoints, PayablesEntrypoints):
+    """Chart and calendar, general ledger, budget, payables and payments."""
+
+    name = "finance"
+
+    db = Database(FinanceTable)
+    clock = Clock()
+    postings = Committer(run=post_group)

@@ -1,0 +1,15 @@
+"""Whether finance's books hold, asked from outside by the reader's role (`kelola verify`)."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from chassis.verify import Problem
+from services.finance.budget import verify as budget
+from services.finance.ledger import verify as ledger
+from services.finance.payables import verify as payables
+
+
+def problems(connection: Connection) -> list[Problem]:
+    """What does not hold: I1 to I4, F1 to F6, and the tie between ledger and funds."""
+    return [*ledger.problems(connection), *budget.problems(connection), *payables.problems(connection)]
