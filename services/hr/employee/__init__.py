@@ -1,0 +1,1 @@
+"""Employments and the dated facts that decide their pay."""

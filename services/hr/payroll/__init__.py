@@ -1,0 +1,1 @@
+"""Payroll: declared rules, the engine that reads them, runs and payslips."""

@@ -1,0 +1,1 @@
+"""Positions: the funded seats of an agency."""

@@ -1,0 +1,1 @@
+"""Organisational units of an agency."""
