@@ -60,6 +60,13 @@ class Record:
                     raise Malformed(f"header {name} is not UTF-8") from None
         return None
 
+    def header_text(self, name: str) -> str | None:
+        """A header's text; None when it is absent or not UTF-8."""
+        try:
+            return self.header(name)
+        except Malformed:
+            return None
+
 
 def headers(
     *,

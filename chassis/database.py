@@ -80,7 +80,11 @@ class Work:
         if self._call.request_id is not None:
             idempotency.answer(self.session, self._call, self._answer)
         named, agency = reply_subject(message, self._call)
-        audit.record(self.session, self._call, resource=resource or named, agency_id=agency_id or agency)
+        named, agency = resource or named, agency_id or agency
+        audit.record(self.session, self._call, resource=named, agency_id=agency)
+        # The id alone, as sagas and consumers show it, so that one search finds all of a document's journey.
+        about = {"document": named and named.rpartition("/")[2], "agency": agency and str(agency)}
+        telemetry.annotate(**{name: value for name, value in about.items() if value})
 
 
 class Transactions:
@@ -273,6 +277,8 @@ class Database(DependencyProvider):
         self.base = base
         self.durable = durable
         self.transactions: Transactions | None = None
+        # The relay's own: it ends after the last call, and sends what that told.
+        self._drained = threading.Event()
 
     def setup(self) -> None:
         """Connect, and refuse a server or a role that the service must not run on."""
@@ -287,11 +293,11 @@ class Database(DependencyProvider):
         if settings.relay_enabled and settings.broker_servers and settings.database_reader_url:
             from chassis import relay
 
-            container = self.container
-            container.spawn_managed_thread(lambda: relay.run(settings, self.base, container.stopping), "relay")
+            self.container.spawn_managed_thread(lambda: relay.run(settings, self.base, self._drained), "relay")
 
     def stop(self) -> None:
-        """Give the connections back."""
+        """Let the relay send the rest, give the connections back."""
+        self._drained.set()
         if self.transactions is not None:
             self.transactions.engine.dispose()
 

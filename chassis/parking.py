@@ -96,7 +96,7 @@ def park(
     tries: int,
     malformed: bool = False,
 ) -> None:
-    """Keep a record aside; a repeat of the same record changes nothing."""
+    """Keep a record aside; a repeat of the record, or of its event, changes nothing."""
     headers = [
         [name, base64.b64encode(value).decode() if value is not None else None] for name, value in record.headers
     ]
@@ -106,9 +106,11 @@ def park(
             """
             insert into parked (consumer, topic, partition, record_offset, key, event_id, type, headers, body,
                                 digest, malformed, error, tries, state, retry_at)
-            values (:consumer, :topic, :partition, :offset, :key, :event_id, :type, cast(:headers as jsonb), :body,
-                    :digest, :malformed, :error, :tries, 'PARKED',
-                    clock_timestamp() + make_interval(secs => :pause))
+            select :consumer, :topic, :partition, :offset, :key, :event_id, :type, cast(:headers as jsonb),
+                   cast(:body as bytea), :digest, :malformed, :error, :tries, 'PARKED',
+                   clock_timestamp() + make_interval(secs => :pause)
+            where not exists (select 1 from parked where consumer = :consumer and event_id = :event_id
+                                                         and state = 'PARKED')
             on conflict do nothing
             """
         ),

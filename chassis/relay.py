@@ -48,6 +48,7 @@ _KNOCK_SECONDS = 1.0
 # The pause doubles from the first to the second while nothing happens.
 _IDLE_FIRST_SECONDS, _IDLE_LAST_SECONDS = 0.01, 0.1
 _CHECK_EVERY_SECONDS = 2.0
+_FLUSH_SECONDS = 3.0
 _HEAD_EVERY_SECONDS = 600.0
 _SWEEP_EVERY_SECONDS = 60.0
 _SWEEP_ROWS_MAX = 5_000
@@ -175,6 +176,10 @@ class Relay:
             else:
                 stop.wait(pause)
                 pause = min(pause * 2, _IDLE_LAST_SECONDS)
+        # What was told while we were asked to end goes out too; what the broker does not take now waits for the next.
+        end = time.monotonic() + _FLUSH_SECONDS
+        while self._pass(connection) and time.monotonic() < end:
+            pass
         self._chain(connection)
         self._sign_head(connection)
 

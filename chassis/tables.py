@@ -210,6 +210,7 @@ class ParkedMixin(_Shared):
                 *("consumer", "topic", "partition", "record_offset", "digest"),
                 unique=True,
             ),
+            Index("ix_parked_event", "event_id", "consumer"),
             Index(
                 "ix_parked_open",
                 *("consumer", "topic", "key", "parked_id"),

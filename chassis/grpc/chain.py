@@ -106,6 +106,7 @@ class _Outcome:
     principal: Principal | None = None
     call: Call | None = None
     reference: str | None = None
+    reason: str | None = None
 
 
 class Chain:
@@ -181,6 +182,7 @@ class Chain:
                     # Noted here, while the span is current, so that the log line has the trace's id.
                     outcome.reference = self._noted(method, failure)
                 else:
+                    outcome.reason = refusal.reason
                     span.set_attribute("kelola.reason", refusal.reason)
                 raise
             except BaseException:
@@ -201,6 +203,9 @@ class Chain:
         if outcome.code in _SERVER_FAULTS:
             attributes["error.type"] = code
             span.set_status(StatusCode.ERROR)
+        if outcome.reason is not None:
+            # Reasons are few and stable; so one sees how often, for instance, funds were refused (BUDGET_EXCEEDED).
+            attributes["kelola.reason"] = outcome.reason
         if outcome.principal is not None:
             span.set_attribute("kelola.principal", outcome.principal.subject)
         if outcome.call is not None and outcome.call.request_id:

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, text
@@ -113,7 +114,7 @@ def _of_person(row: PersonRow, sealer: Sealer) -> str | None:
     return None
 
 
-def _pages(connection: Connection, query: str, key: str) -> Iterator[dict[str, object]]:
+def _pages(connection: Connection, query: str, key: str) -> Iterator[dict[str, Any]]:
     after: object = "00000000-0000-0000-0000-000000000000"
     while True:
         page = connection.execute(text(f"{query} limit {_PAGE}"), {"after": after}).mappings().all()

@@ -62,7 +62,7 @@ def changes(request: person_pb2.UpdatePersonRequest) -> dict[str, Any]:
     return found
 
 
-def warning_numbers(warnings: Iterable[NumberWarning]) -> list[identity_number_pb2.IdentityNumberWarning]:
+def warning_numbers(warnings: Iterable[NumberWarning]) -> list[identity_number_pb2.IdentityNumberWarning.ValueType]:
     """The warnings as the contract numbers them, which is as the domain does."""
     return [identity_number_pb2.IdentityNumberWarning.ValueType(warning.value) for warning in warnings]
 

@@ -59,6 +59,9 @@ class Item:
         is_stock = self.treatment is Treatment.STOCK
         if is_stock and self.valuation_method is None:
             raise InvalidArgument.field("item.valuation_method", "a STOCK item needs a method of valuation")
+        if is_stock and not self.expenditure_account_code:
+            # Finance books every movement under it; without one the agency's stock journal would stand still there.
+            raise InvalidArgument.field("item.expenditure_account_code", "a STOCK item needs its expenditure account")
         if not is_stock and self.valuation_method is not None:
             raise InvalidArgument.field(
                 "item.valuation_method", f"a {self.treatment} item is never stock: leave it out"

@@ -81,6 +81,22 @@ def test_the_whole_topic_delivered_again_has_no_new_effect(settings, broker):
     assert all(arrivals(settings, key) == [1, 2] for key in keys)
 
 
+def test_two_consumers_of_a_service_share_and_take_each_event_once(settings):
+    keys = [uuid4() for _ in range(8)]
+
+    with parcels.relaying(settings), parcels.consuming(settings):
+        parcels.send(settings, *keys)
+        parcels.until(lambda: all(arrivals(settings, key) == [1] for key in keys))
+        # The group is shared out anew while events come in.
+        with parcels.consuming(settings):
+            for _ in range(4):
+                parcels.send(settings, *keys)
+                time.sleep(1)
+            parcels.until(lambda: all(len(arrivals(settings, key)) == 5 for key in keys))
+
+    assert all(arrivals(settings, key) == [1, 2, 3, 4, 5] for key in keys)
+
+
 class Killed(BaseException):
     """The process died here."""
 
@@ -153,8 +169,16 @@ def test_a_refused_event_is_tried_five_times_then_parked_with_later_ones_of_its_
         parcels.until(lambda: len(parked(settings, refused)) == 3)
         parcels.until(lambda: arrivals(settings, healthy) == [1, 2])
 
+        # Read again, they are not parked twice.
+        parcels.query(settings, "update outbox set sent_at = null returning 1")
+        parcels.until(lambda: parcels.unsent(settings) == 0)
+        parcels.send(settings, healthy)
+        parcels.until(lambda: arrivals(settings, healthy) == [1, 2, 3])
+        time.sleep(1)
+
     assert arrivals(settings, refused) == []
     rows = parked(settings, refused)
+    assert len(rows) == 3
     assert rows[0].tries >= 5
     assert rows[0].error == "FAILED_PRECONDITION: the post office is closed"
     assert [row.error for row in rows[1:]] == ["an earlier event of this key is parked"] * 2
@@ -219,6 +243,15 @@ def test_a_person_drops_with_a_reason_and_those_behind_go_on(settings):
         with parcels.transactions(settings) as db, db.work([], subject="test") as session:
             events.drop(session, parked_id=first.parked_id, reason="a duplicate", by="somebody")
         parcels.until(lambda: arrivals(settings, parcel_id) == [2])
+
+        # A replay does not bring it back.
+        parcels.query(settings, "update outbox set sent_at = null returning 1")
+        parcels.until(lambda: parcels.unsent(settings) == 0)
+        mark = uuid4()
+        parcels.send(settings, mark)
+        parcels.until(lambda: arrivals(settings, mark) == [1])
+        time.sleep(1)
+        assert arrivals(settings, parcel_id) == [2]
 
     row = parcels.query(settings, "select * from parked where parked_id = :id", id=first.parked_id)[0]
     assert (row.state, row.resolved_by, row.resolved_reason) == ("DROPPED", "somebody", "a duplicate")

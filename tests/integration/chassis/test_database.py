@@ -7,6 +7,7 @@ import time
 from uuid import uuid4
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -111,6 +112,16 @@ def test_effect_answer_and_audit_commit_together(db, settings):
     assert [(row.subject, row.resource, row.agency_id, row.outcome) for row in audit] == [
         (call.principal.subject, f"parcels/{parcel_id}", AGENCY, "DONE")
     ]
+
+
+def test_the_calls_span_names_the_document_and_its_agency(db):
+    parcel_id = uuid4()
+
+    with TracerProvider().get_tracer("test").start_as_current_span("call") as span, db.begin(parcels.call()) as work:
+        work.reply(pb.Parcel(name=f"parcels/{parcel_id}", agency_id=str(AGENCY)))
+
+    shown = {name: span.attributes[name] for name in ("kelola.document", "kelola.agency")}
+    assert shown == {"kelola.document": str(parcel_id), "kelola.agency": str(AGENCY)}
 
 
 def test_a_mutation_without_a_reply_is_our_mistake_and_leaves_nothing(db, settings):

@@ -209,10 +209,13 @@ def test_spans_and_durations_reach_an_otlp_collector_before_the_process_ends(tmp
         server.stop(None)
 
     counts: Counter[tuple[str, str]] = Counter()
+    reasons: set[str | None] = set()
     for point in collector.points:
         attributes = {one.key: one.value.string_value for one in point.attributes}
         key = (attributes["rpc.method"], attributes["rpc.response.status_code"])
         counts[key] = max(counts[key], point.count)
+        reasons.add(attributes.get("kelola.reason"))
     assert collector.services == {"greeter"}
     assert Counter(span.name for span in collector.spans) == {f"{NAME}/Ping": 3, f"{NAME}/Greet": 1}
     assert counts == {(f"{NAME}/Ping", "OK"): 3, (f"{NAME}/Greet", "UNAUTHENTICATED"): 1}
+    assert reasons == {None, "TOKEN_MISSING"}, "refusals are counted by their reason"

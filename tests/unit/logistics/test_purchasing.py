@@ -343,7 +343,7 @@ def an_item(**values) -> Item:
         "valuation_method": ValuationMethod.FIFO,
         "negative_allowed": False,
         "unspsc_code": "",
-        "expenditure_account_code": "",
+        "expenditure_account_code": "5.1.02.01.01.0024",
         "active": True,
         "created_at": AT,
     }
@@ -353,6 +353,8 @@ def an_item(**values) -> Item:
 def test_an_items_valuation_belongs_to_stock_alone_and_cannot_change():
     with pytest.raises(InvalidArgument, match="needs a method"):
         an_item(valuation_method=None)
+    with pytest.raises(InvalidArgument, match="needs its expenditure account"):
+        an_item(expenditure_account_code="")
     with pytest.raises(InvalidArgument, match="never stock"):
         an_item(treatment=Treatment.EXPENSE)
     with pytest.raises(InvalidArgument, match="make a new item"):
