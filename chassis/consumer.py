@@ -11,11 +11,11 @@ import heapq
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError
 from nameko.extensions import SharedExtension
 
@@ -34,7 +34,13 @@ _POLL_MILLISECONDS = 200
 _KNOCK_SECONDS = 1.0
 _PARKED_EVERY_SECONDS = 0.5
 _CLOSE_MILLISECONDS = 2_000
+# A join takes half the session, and longer while a member that died is waited for.
 _SETTLE_SECONDS = 8.0
+_STRANDED_SECONDS = 15.0
+
+
+class Stranded(Exception):
+    """The join of this member's group does not end."""
 
 
 class EventConsumer(SharedExtension):
@@ -77,6 +83,8 @@ def run(settings: ServiceSettings, intake: Intake, stopping: threading.Event) ->
             _consume(settings, intake, stopping)
         except Stopped:
             return
+        except Stranded:
+            _rescue(settings)
         except (KafkaError, OSError, UnicodeDecodeError) as failure:
             log.warning("the broker is away; trying again", error=type(failure).__name__, detail=str(failure)[:200])
             stopping.wait(_KNOCK_SECONDS)
@@ -88,9 +96,9 @@ def _consume(settings: ServiceSettings, intake: Intake, stopping: threading.Even
         broker.ensure_topics(client, intake.topics)
     finally:
         client.close()
-    consumer = broker.consumer(settings, f"kelola-{settings.service}")
+    consumer, membership = broker.consumer(settings, f"kelola-{settings.service}"), _Membership()
     try:
-        consumer.subscribe(topics=sorted(intake.topics))
+        consumer.subscribe(topics=sorted(intake.topics), listener=membership)
         looked = 0.0
         while not stopping.is_set():
             polled = consumer.poll(timeout_ms=_POLL_MILLISECONDS)
@@ -100,21 +108,49 @@ def _consume(settings: ServiceSettings, intake: Intake, stopping: threading.Even
                 intake.retry_parked()
                 intake.lag = _lag(consumer)
                 looked = time.monotonic()
-        _settle(consumer)
+            if membership.joining_seconds > _STRANDED_SECONDS:
+                raise Stranded
+        end = time.monotonic() + _SETTLE_SECONDS
+        # A member that leaves in the midst of its join may strand its group (see `_rescue`).
+        while membership.joining and time.monotonic() < end:
+            consumer.poll(timeout_ms=_POLL_MILLISECONDS, max_records=1, update_offsets=False)
     finally:
         with suppress(KafkaError, OSError):
             consumer.close(timeout_ms=_CLOSE_MILLISECONDS)
 
 
-def _settle(consumer: KafkaConsumer) -> None:
-    """Wait until a join that is under way has ended, so that the member can leave.
+class _Membership(ConsumerRebalanceListener):
+    """Whether this member is between having no partitions any more and having been given some (or none)."""
 
-    A member that goes in the midst of its join stays behind as a ghost; the embedded broker never gets its group
-    out of that rebalance again (seen: no partitions for anybody in 90 s).
+    def __init__(self) -> None:
+        self.joining = True
+        self._since = time.monotonic()
+
+    @property
+    def joining_seconds(self) -> float:
+        """How long the join under way has taken; 0 when none is."""
+        return time.monotonic() - self._since if self.joining else 0.0
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """A join begins."""
+        if not self.joining:
+            self.joining, self._since = True, time.monotonic()
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """The join has ended."""
+        self.joining = False
+
+
+def _rescue(settings: ServiceSettings) -> None:
+    """Free a group that a member stranded by leaving in the midst of its join.
+
+    The embedded broker then never ends the rebalance (seen: nobody had partitions for 90 s) until the group is
+    deleted; its offsets go with it, and the inbox knows what was taken in. Apache Kafka refuses to delete a group
+    that has members: then others are only slow, and joining again is all there is to do.
     """
-    end = time.monotonic() + _SETTLE_SECONDS
-    while not consumer.assignment() and time.monotonic() < end:
-        consumer.poll(timeout_ms=_POLL_MILLISECONDS, max_records=1, update_offsets=False)
+    group = f"kelola-{settings.service}"
+    with suppress(KafkaError, OSError), closing(broker.admin(settings)) as client:
+        log.warning("the group gave out no partitions", group=group, deleted=client.delete_groups([group])[group])
 
 
 def _take_all(consumer: KafkaConsumer, polled: Mapping[TopicPartition, Sequence[Any]], intake: Intake) -> None:

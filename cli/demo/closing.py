@@ -215,7 +215,9 @@ def _one_payslip(government: Government, foundation: Foundation, employed: Emplo
             government.pages(
                 payroll_pb2_grpc.PayrollServiceStub,
                 "ListPayslips",
-                payroll_pb2.ListPayslipsRequest(agency_id=foundation.agencies[label], payroll_run_id=run, page_size=1),
+                payroll_pb2.ListPayslipsRequest(
+                    agency_id=foundation.agencies[label], payroll_run_id=run, employee_id=employed.employees[label][0]
+                ),
                 by="payroll_officer",
                 rows="payslips",
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -11,11 +12,18 @@ from cli.output import Json, console, fail, show, table
 _TRACE_LINES = 60
 
 
-def demo(as_json: Json = False) -> None:
+def demo(
+    officials: Annotated[int, typer.Option(min=6, max=400, help="How many are hired and paid.")] = 200,
+    requisitions: Annotated[int, typer.Option(min=10, max=60, help="How many requisitions run.")] = 40,
+    summary_file: Annotated[Path, typer.Option("--summary", help="Where the figures go.")] = Path(
+        "build/demo/summary.json"
+    ),
+    as_json: Json = False,
+) -> None:
     """A regional government lives a month of its life, through the public APIs; figures in build/demo/summary.json."""
     from chassis.local.child import ChildFailed
     from chassis.local.platform import AlreadyRunning, Interrupted, signals
-    from cli.demo import story
+    from cli.demo import cast, story
     from cli.demo.acting import DemoStopped
 
     def say(step: str) -> None:
@@ -24,7 +32,7 @@ def demo(as_json: Json = False) -> None:
 
     try:
         with signals():
-            summary = story.play(say)
+            summary = story.play(say, cast.Scale(officials, requisitions), summary_file)
     except (AlreadyRunning, ChildFailed, DemoStopped, LookupError) as stopped:
         fail(str(stopped), as_json=as_json)
     except Interrupted as interrupted:

@@ -398,7 +398,7 @@ class _Journey:
     def _settled(self, invoice: Any, waiting: int) -> bool:
         """Papers may overtake one another: until all receipts are here, a hold for quantity is not the last word."""
         if invoice.status == payables_pb2.INVOICE_STATUS_HELD:
-            return any(hold.reason != payables_pb2.INVOICE_HOLD_REASON_QUANTITY for hold in invoice.holds)
+            return all(hold.reason != payables_pb2.INVOICE_HOLD_REASON_QUANTITY for hold in invoice.holds)
         return bool(invoice.status != waiting)
 
     def _create_invoice_when_the_order_is_known(self, request: Any) -> Any:

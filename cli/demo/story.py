@@ -40,8 +40,8 @@ def move_the_clock(directory: Path) -> None:
     os.environ["KELOLA_CLOCK_OFFSET_SECONDS"] = str(kept["clock_offset_seconds"])
 
 
-def play(say: Callable[[str], None]) -> dict[str, Any]:
-    """Start the platform, live the month, read the books; returns the summary and writes it to `SUMMARY`."""
+def play(say: Callable[[str], None], scale: cast.Scale = WHOLE, summary_file: Path = SUMMARY) -> dict[str, Any]:
+    """Start the platform, live the month, read the books; returns the summary and writes it to `summary_file`."""
     began = time.monotonic()
     directory = home()
     move_the_clock(directory)
@@ -49,12 +49,12 @@ def play(say: Callable[[str], None]) -> dict[str, Any]:
         telemetry.start(ServiceSettings(service="demo", trace_dir=directory / "spans"))
         with system_of(platform) as system:
             government = Government(system)
-            summary = live(government, say)
+            summary = live(government, say, scale)
         telemetry.flush()
         summary |= closing.after_the_fact(summary["trace_of_one_requisition"])
     summary["seconds"] = round(time.monotonic() - began, 1)
-    SUMMARY.parent.mkdir(parents=True, exist_ok=True)
-    SUMMARY.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    summary_file.parent.mkdir(parents=True, exist_ok=True)
+    summary_file.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return summary
 
 

@@ -152,7 +152,7 @@ def _regions(folder: Path, valid_from: date) -> list[account_pb2.DimensionValue]
 def _mapping(row: dict[str, str]) -> account_pb2.AccountMapping:
     mapping = account_pb2.AccountMapping(
         role=row["role"],
-        belanja_prefix=row["belanja_prefix"],
+        expenditure_prefix=row["expenditure_prefix"],
         method=account_pb2.MappingMethod.Value(f"MAPPING_METHOD_{row['method']}"),
         account_code=row["account_code"],
         legal_source=row["legal_source"],

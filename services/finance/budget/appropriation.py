@@ -21,6 +21,8 @@ from services.finance.classification import store as classification
 
 # Who imports a code that the chart lacks must be able to read which ones.
 _CODES_SHOWN = 50
+# The kinds of accounts that a budget line may be keyed on.
+_BUDGET_KINDS = ("EXPENDITURE", "FINANCING")
 
 
 class ControlTotalMismatch(FailedPrecondition):
@@ -335,20 +337,16 @@ def _check_batch(order: Import) -> None:
 
 
 def _check_accounts(session: Session, order: Import) -> None:
-    """Budget lines are keyed on Belanja (5) or financing (6) codes of the chart, never on 8.x (domain rules §1)."""
+    """Budget lines are keyed on accounts of expenditure or financing of the chart, never on accrual ones (rules §1)."""
     codes = {line.account_code for line in order.lines}
-    foreign = sorted(code for code in codes if code.split(".")[0] not in ("5", "6"))
-    if foreign:
-        raise AccountUnknown(
-            f"a budget line is keyed on an account of expenditure (5) or financing (6); not so: "
-            f"{', '.join(foreign[:_CODES_SHOWN])}",
-            metadata={"account_codes": ",".join(foreign[:_CODES_SHOWN])},
-        )
-    missing = sorted(codes - classification.postable_codes(session, codes, date(order.fiscal_year, 1, 1)))
+    missing = sorted(
+        codes - classification.postable_codes(session, codes, date(order.fiscal_year, 1, 1), kinds=_BUDGET_KINDS)
+    )
     if missing:
         shown = ", ".join(missing[:_CODES_SHOWN])
         raise AccountUnknown(
-            f"{len(missing)} account codes are not postable accounts of the chart on {order.fiscal_year}-01-01: "
+            f"{len(missing)} account codes are no postable expenditure or financing accounts of the chart "
+            f"on {order.fiscal_year}-01-01: "
             f"{shown}; add them under their parents, then import again",
             metadata={
                 "account_codes": ",".join(missing[:_CODES_SHOWN]),

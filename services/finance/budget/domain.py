@@ -339,7 +339,8 @@ class Item:
     document_line_id: UUID
     budget_line_id: UUID
     amount: int | None = None
-    currency: str = "IDR"
+    # The amount's currency; empty is the budget line's own.
+    currency: str = ""
     quantity: Fraction | None = None
     liquidates_document_line_id: UUID | None = None
     liquidated_quantity: Fraction | None = None

@@ -19,7 +19,7 @@ def amount_of(item: Item) -> int:
 
 def check_currency(item: Item, line: Line) -> None:
     """Refuse an amount in another currency than its budget line's."""
-    if item.amount is not None and item.currency != line.currency:
+    if item.amount is not None and item.currency not in ("", line.currency):
         raise CurrencyMismatch(
             f"document line {item.document_line_id} is in {item.currency}, budget line {line.budget_line_id} "
             f"in {line.currency}; convert at the day's rate first",

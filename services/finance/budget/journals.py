@@ -71,17 +71,14 @@ def post_acceptance(
     session: Session, order: FundsOrder, act: FundsAct, spent: Sequence[Movement], *, person_id: UUID
 ) -> Posted:
     """ACCRUAL Dr expense (capital lines: asset) / Cr received-not-invoiced, tagged with line and document line."""
-    roles = {
-        movement.funds_movement_id: goods_role(act.lines[movement.budget_line_id].account_code) for movement in spent
-    }
-    wanted = {("GRNI", "")} | {
-        (roles[movement.funds_movement_id], act.lines[movement.budget_line_id].account_code) for movement in spent
-    }
+    codes = {act.lines[movement.budget_line_id].account_code for movement in spent}
+    roles = mapping.goods_roles(session, codes, on=order.effective_on)
+    wanted = {("GRNI", ""), *((roles[code], code) for code in codes)}
     accounts = mapping.accounts_for(session, wanted, on=order.effective_on)
     lines = []
     for movement in spent:
         budget_line = act.lines[movement.budget_line_id]
-        account = accounts[roles[movement.funds_movement_id], budget_line.account_code]
+        account = accounts[roles[budget_line.account_code], budget_line.account_code]
         tags: dict[str, Any] = {
             "budget_line_id": movement.budget_line_id,
             "funds_movement_id": movement.funds_movement_id,
@@ -105,8 +102,3 @@ def post_acceptance(
             person_id=person_id,
         ),
     )
-
-
-def goods_role(account_code: str) -> str:
-    """What buying on this Belanja account makes when no treatment is said: 5.2 capital is an asset, else expense."""
-    return "FA" if account_code == "5.2" or account_code.startswith("5.2.") else "EXP"

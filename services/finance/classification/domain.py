@@ -20,8 +20,6 @@ MONTHS = 12
 # Corrections after the last month, dated its last day (domain rules §7).
 ADJUSTMENT_PERIOD = 13
 BATCH_MAX = 1_000
-# The currency of books whose year names none.
-DEFAULT_CURRENCY = "IDR"
 
 
 class Area(Enum):
@@ -151,7 +149,7 @@ class AccountMapping:
 
     account_mapping_id: UUID
     role: str
-    belanja_prefix: str
+    expenditure_prefix: str
     method: Method
     account_code: str
     legal_source: str
@@ -161,7 +159,7 @@ class AccountMapping:
     @property
     def key(self) -> tuple[str, ...]:
         """What may hold only once on a day."""
-        return (self.role, self.belanja_prefix)
+        return (self.role, self.expenditure_prefix)
 
     @property
     def parent_key(self) -> tuple[str, ...] | None:
@@ -172,16 +170,16 @@ class AccountMapping:
         """Whether both say the same but for their ids."""
         return replace(self, account_mapping_id=other.account_mapping_id) == other
 
-    def covers(self, belanja_code: str) -> bool:
-        """Whether `belanja_code` lies under the prefix, by whole levels: 5.1.02 does not cover 5.1.021."""
-        prefix = self.belanja_prefix
-        return not prefix or belanja_code == prefix or belanja_code.startswith(prefix + ".")
+    def covers(self, expenditure_account_code: str) -> bool:
+        """Whether `expenditure_account_code` lies under the prefix, by whole levels: 5.1.02 does not cover 5.1.021."""
+        prefix = self.expenditure_prefix
+        return not prefix or expenditure_account_code == prefix or expenditure_account_code.startswith(prefix + ".")
 
-    def candidates(self, belanja_code: str) -> list[str]:
+    def candidates(self, expenditure_account_code: str) -> list[str]:
         """The account codes that the rule allows, the best first."""
         if self.method is Method.FIXED:
             return [self.account_code]
-        code = self.account_code + belanja_code.removeprefix(self.belanja_prefix)
+        code = self.account_code + expenditure_account_code.removeprefix(self.expenditure_prefix)
         found = [code]
         while len(code) > len(self.account_code):
             code = code.rpartition(".")[0]

@@ -118,7 +118,7 @@ class ClassificationEntrypoints:
         page = Page.of(request, filters={"role": request.role})
         with self.db.read(call) as session:
             mappings = store.list_mappings(session, role=request.role, after=page.after, limit=page.size + 1)
-        shown, token = _page(page, mappings, lambda one: [one.role, one.belanja_prefix, one.valid_from])
+        shown, token = _page(page, mappings, lambda one: [one.role, one.expenditure_prefix, one.valid_from])
         return account_pb2.ListAccountMappingsResponse(
             account_mappings=[wire.mapping_message(mapping) for mapping in shown], next_page_token=token
         )

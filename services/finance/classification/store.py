@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -70,7 +70,7 @@ def dimension_values_by_key(session: Session, keys: Iterable[tuple[str, ...]]) -
 
 def mappings_by_key(session: Session, keys: Iterable[tuple[str, ...]]) -> list[AccountMapping]:
     """Every rule of these (role, prefix) pairs, on whatever days."""
-    pair = tuple_(AccountMappingRow.role, AccountMappingRow.belanja_prefix)
+    pair = tuple_(AccountMappingRow.role, AccountMappingRow.expenditure_prefix)
     rows = session.scalars(select(AccountMappingRow).where(pair.in_(sorted(set(keys)))))
     return [_mapping(row) for row in rows]
 
@@ -146,11 +146,11 @@ def list_dimension_values(
 def list_mappings(session: Session, *, role: str, after: tuple[Any, ...] | None, limit: int) -> list[AccountMapping]:
     """Mapping rules by role, prefix and first day."""
     row = AccountMappingRow
-    query = select(row).order_by(row.role, row.belanja_prefix, row.valid_from).limit(limit)
+    query = select(row).order_by(row.role, row.expenditure_prefix, row.valid_from).limit(limit)
     if role:
         query = query.where(row.role == role)
     if after is not None:
-        query = query.where(tuple_(row.role, row.belanja_prefix, row.valid_from) > tuple_(*after))
+        query = query.where(tuple_(row.role, row.expenditure_prefix, row.valid_from) > tuple_(*after))
     return [_mapping(found) for found in session.scalars(query)]
 
 
@@ -163,8 +163,10 @@ def mappings_on(session: Session, roles: Iterable[str], on: date) -> list[Accoun
     return [_mapping(found) for found in session.scalars(query)]
 
 
-def postable_codes(session: Session, codes: Iterable[str], on: date) -> set[str]:
-    """Which of `codes` are accounts that lines may name on `on`."""
+def postable_codes(
+    session: Session, codes: Iterable[str], on: date, *, kinds: Collection[str] | None = None
+) -> set[str]:
+    """Which of `codes` are accounts that lines may name on `on`; with `kinds`, only accounts of these kinds."""
     row = AccountRow
     query = select(row.code).where(
         row.code.in_(sorted(set(codes))),
@@ -172,6 +174,8 @@ def postable_codes(session: Session, codes: Iterable[str], on: date) -> set[str]
         row.valid_from <= on,
         or_(row.valid_to.is_(None), row.valid_to > on),
     )
+    if kinds is not None:
+        query = query.where(row.kind.in_(sorted(kinds)))
     return set(session.scalars(query))
 
 

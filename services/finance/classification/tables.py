@@ -52,11 +52,11 @@ class AccountMappingRow(FinanceTable, table=True):
     """One dated rule that gives the account for a role and a budget code."""
 
     __tablename__ = "account_mapping"
-    __table_args__ = (UniqueConstraint("role", "belanja_prefix", "valid_from"),)
+    __table_args__ = (UniqueConstraint("role", "expenditure_prefix", "valid_from"),)
 
     account_mapping_id: UUID = uuid_key()
     role: str = Field(sa_type=Text)
-    belanja_prefix: str = Field(sa_type=Text)
+    expenditure_prefix: str = Field(sa_type=Text)
     method: str = Field(sa_type=Text)
     account_code: str = Field(sa_type=Text)
     legal_source: str = Field(sa_type=Text)

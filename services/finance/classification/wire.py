@@ -10,7 +10,6 @@ from chassis.ids import new_id
 from chassis.wire import from_date, resource_name, to_date, to_uuid
 from kelola.finance.v1 import account_pb2, fiscal_calendar_pb2
 from services.finance.classification.domain import (
-    DEFAULT_CURRENCY,
     Account,
     AccountMapping,
     Area,
@@ -117,7 +116,7 @@ def mapping(message: account_pb2.AccountMapping, field: str = "account_mapping")
     return AccountMapping(
         account_mapping_id=new_id(),
         role=message.role,
-        belanja_prefix=message.belanja_prefix,
+        expenditure_prefix=message.expenditure_prefix,
         method=Method(account_pb2.MappingMethod.Name(message.method).removeprefix("MAPPING_METHOD_")),
         account_code=message.account_code,
         legal_source=message.legal_source,
@@ -132,7 +131,7 @@ def mapping_message(mapping: AccountMapping) -> account_pb2.AccountMapping:
         name=resource_name(MAPPINGS, mapping.account_mapping_id),
         account_mapping_id=str(mapping.account_mapping_id),
         role=mapping.role,
-        belanja_prefix=mapping.belanja_prefix,
+        expenditure_prefix=mapping.expenditure_prefix,
         method=account_pb2.MappingMethod.Value(f"MAPPING_METHOD_{mapping.method.value}"),
         account_code=mapping.account_code,
         legal_source=mapping.legal_source,
@@ -147,7 +146,7 @@ def fiscal_year(message: fiscal_calendar_pb2.FiscalYear) -> FiscalYear:
         fiscal_year_id=new_id(),
         agency_id=to_uuid(message.agency_id, "fiscal_year.agency_id"),
         year=message.year,
-        functional_currency=message.functional_currency or DEFAULT_CURRENCY,
+        functional_currency=message.functional_currency,
     )
 
 

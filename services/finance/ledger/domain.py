@@ -80,7 +80,7 @@ class Line:
     account_code: str
     debit_minor: int
     credit_minor: int
-    currency: str = "IDR"
+    currency: str
     functional_minor: int | None = None
     segments: Segments = Segments()
     budget_line_id: UUID | None = None

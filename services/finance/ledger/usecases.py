@@ -14,7 +14,6 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import KelolaError, NotFound
 from services.finance.classification import store as classification
-from services.finance.classification.domain import DEFAULT_CURRENCY
 from services.finance.ledger import domain, refusals, report_store, store
 from services.finance.ledger.domain import JournalEntry, Posted, Refused, Verdict
 from services.finance.ledger.events import EntryPosted, Expended, FundsExpendedDirectly
@@ -148,5 +147,6 @@ def trial_balance(session: Session, scope: Scope, *, after: tuple[Any, ...] | No
         scope = replace(scope, known_at=report_store.known_horizon(session, scope.known_at))
     rows, totals = report_store.trial_balance(session, scope, after=after, limit=limit)
     currencies = classification.functional_currencies(session, [scope.agency_id] if scope.agency_id else None)
-    functional = next(iter(sorted(set(currencies.values()))), DEFAULT_CURRENCY)
+    # Without a fiscal year there are no books, hence no rows that would need a currency.
+    functional = next(iter(sorted(set(currencies.values()))), "")
     return TrialBalance(rows, totals, functional, scope.known_at)

@@ -88,7 +88,7 @@ def _create_tables() -> None:
         "account_mapping",
         sa.Column("account_mapping_id", sa.Uuid(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("belanja_prefix", sa.Text(), nullable=False),
+        sa.Column("expenditure_prefix", sa.Text(), nullable=False),
         sa.Column("method", sa.Text(), nullable=False),
         sa.Column("account_code", sa.Text(), nullable=False),
         sa.Column("legal_source", sa.Text(), nullable=False),
@@ -96,7 +96,10 @@ def _create_tables() -> None:
         sa.Column("valid_to", sa.Date(), nullable=True),
         sa.PrimaryKeyConstraint("account_mapping_id", name=op.f("pk_account_mapping")),
         sa.UniqueConstraint(
-            "role", "belanja_prefix", "valid_from", name=op.f("uq_account_mapping_role_belanja_prefix_valid_from")
+            "role",
+            "expenditure_prefix",
+            "valid_from",
+            name=op.f("uq_account_mapping_role_expenditure_prefix_valid_from"),
         ),
     )
     op.create_table(

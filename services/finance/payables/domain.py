@@ -292,10 +292,10 @@ def normalised(number: str) -> str:
 
 @dataclass(frozen=True)
 class WithholdingRule:
-    """What the treasurer keeps back of payments on a Belanja code (dated data): of the net price, or of the tax."""
+    """What the treasurer keeps back of payments on an expenditure account (dated data): of the net or of the tax."""
 
     withholding_code: str
-    belanja_prefix: str
+    expenditure_prefix: str
     of_tax: bool
     rate: Fraction
     threshold_net: int
@@ -303,7 +303,7 @@ class WithholdingRule:
 
 @dataclass(frozen=True)
 class TaxBase:
-    """The taxable part of a payable on one Belanja account; `document_net` is the whole invoice's net."""
+    """The taxable part of a payable on one expenditure account; `document_net` is the whole invoice's net."""
 
     account_code: str
     net: int
@@ -319,11 +319,11 @@ def withheld(parts: Iterable[TaxBase], rules: Sequence[WithholdingRule]) -> dict
             fitting = [
                 rule
                 for rule in rules
-                if rule.withholding_code == code and _covers(rule.belanja_prefix, part.account_code)
+                if rule.withholding_code == code and _covers(rule.expenditure_prefix, part.account_code)
             ]
             if not fitting:
                 continue
-            rule = max(fitting, key=lambda one: len(one.belanja_prefix))
+            rule = max(fitting, key=lambda one: len(one.expenditure_prefix))
             if part.document_net <= rule.threshold_net:
                 continue
             amount = round_half_away(Fraction(part.tax if rule.of_tax else part.net) * rule.rate)

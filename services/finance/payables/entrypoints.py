@@ -381,7 +381,8 @@ class PayablesEntrypoints:
             control = stock_control.at_cut(session, to_uuid(request.agency_id, "agency_id"), on=self.clock.today())
         return payables_pb2.GetStockControlResponse(
             stock_movement_number=control.stock_movement_number,
-            balance=to_money(control.balance),
+            # An agency without books has no currency and no balance.
+            balance=to_money(control.balance) if control.balance.currency else None,
             account_code=control.account_code,
         )
 

@@ -117,7 +117,7 @@ def stock_movement(message: stock_events_pb2.StockMovementPosted) -> StockMoveme
         corrected_kind=_stock_kind(message.corrected_kind),
         item_id=to_uuid(message.item_id),
         item_code=message.item_code,
-        belanja_code=message.expenditure_account_code,
+        expenditure_account_code=message.expenditure_account_code,
         fund_code=message.fund_code,
         currency=value.currency,
         value_minor=value.minor,

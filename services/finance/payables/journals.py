@@ -22,7 +22,7 @@ from services.finance.payables.domain import Treatment
 
 @dataclass(frozen=True)
 class Tag:
-    """What ties a journal line to the budget: line, fund, Belanja account, document line, movement."""
+    """What ties a journal line to the budget: line, fund, expenditure account, document line, movement."""
 
     budget_line_id: UUID
     fund_code: str
@@ -173,14 +173,14 @@ def post_stock(
     effective_on: date,
     accounting_on: date,
     fund_code: str,
-    belanja_code: str,
+    expenditure_account_code: str,
     currency: str,
     value: int,
     source_kind: str,
 ) -> Posted:
     """Stock that left or changed its value: Dr INV / Cr EXP by `value` (an issue is negative: Dr EXP / Cr INV)."""
-    accounts = _accounts(session, [("INV", belanja_code), ("EXP", belanja_code)], effective_on)
-    into, out_of = accounts["INV", belanja_code], accounts["EXP", belanja_code]
+    accounts = _accounts(session, [("INV", expenditure_account_code), ("EXP", expenditure_account_code)], effective_on)
+    into, out_of = accounts["INV", expenditure_account_code], accounts["EXP", expenditure_account_code]
     lines = [
         Line(Basis.ACCRUAL, fund_code, into, max(value, 0), max(-value, 0), currency),
         Line(Basis.ACCRUAL, fund_code, out_of, max(-value, 0), max(value, 0), currency),
@@ -309,7 +309,7 @@ def post_debit(
     net_by_fund: Mapping[str, int],
     person_id: UUID,
 ) -> Posted:
-    """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own Belanja code; the latter."""
+    """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter."""
     accounts = _accounts(
         session,
         [("TRANSIT", ""), ("CASH", ""), ("SAL", ""), *(("BEL", part.tag.account_code) for part in parts)],

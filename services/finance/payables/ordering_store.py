@@ -363,7 +363,7 @@ def stock_at_cut(session: Session, agency_id: UUID, account_code: str) -> Row[An
                    coalesce((select min(currency) from account_balance
                              where agency_id = :agency_id and account_code = :account_code),
                             (select functional_currency from fiscal_year where agency_id = :agency_id
-                             order by year desc limit 1), 'IDR') as currency
+                             order by year desc limit 1), '') as currency
             from cut
             """
         ),

@@ -71,7 +71,7 @@ def withholding_rules(currency: str, on: date) -> list[WithholdingRule]:
     return [
         WithholdingRule(
             withholding_code=row["withholding_code"],
-            belanja_prefix=row["belanja_prefix"],
+            expenditure_prefix=row["expenditure_prefix"],
             of_tax=row["base"] == "TAX",
             rate=Fraction(row["rate"]),
             threshold_net=int(Fraction(row["threshold_net"]) * minor),

@@ -19,7 +19,7 @@ from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.ids import new_id
 from chassis.money import total
 from services.finance.budget import requests
-from services.finance.payables import domain, events
+from services.finance.payables import domain, events, number_store
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source
 from services.finance.payables.payment_store import PayablePart
@@ -84,9 +84,13 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
         )
     store.move_payables(session, new.payable_ids, "REQUESTED", request_id)
     number_store.enqueue(
-        session, "SPP", entity_id=new.agency_id, year=new.requested_on.year, document_id=request_id,
+        session,
+        "SPP",
+        entity_id=new.agency_id,
+        year=new.requested_on.year,
+        document_id=request_id,
         paper_agency_id=new.agency_id,
-    )  # fmt: skip
+    )
     outbox.emit(
         session,
         events.PaymentRequested(request_id, new.agency_id, currency, amount, store.items_of_payables(payables), 1),
@@ -111,9 +115,13 @@ def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at
         session, payment_request_id, status="AUTHORISED", authorised_by_person_id=person_id, authorised_at=at
     )
     number_store.enqueue(
-        session, "SPM", entity_id=row.agency_id, year=row.requested_on.year, document_id=payment_request_id,
+        session,
+        "SPM",
+        entity_id=row.agency_id,
+        year=row.requested_on.year,
+        document_id=payment_request_id,
         paper_agency_id=row.agency_id,
-    )  # fmt: skip
+    )
     outbox.emit(
         session,
         events.PaymentAuthorised(payment_request_id, row.agency_id, row.currency, row.amount_minor, row.version + 1),

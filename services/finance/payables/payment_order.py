@@ -20,7 +20,7 @@ from chassis.money import Money, total
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, Movement
 from services.finance.budget.movements import FundsAct
-from services.finance.payables import domain, events, invoice_store, journals, numbering, pack, payment
+from services.finance.payables import domain, events, invoice_store, journals, number_store, pack, payment
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source, TaxBase
 from services.finance.payables.journals import Owed, Tag
@@ -113,10 +113,14 @@ def issue(
     _insert_items(session, order_id, row.agency_id, parts, withheld)
     store.move_payables(session, payable_ids, "ORDERED", payment_request_id)
     store.update_request(session, payment_request_id, status="ORDERED", payment_order_id=order_id)
-    numbering.enqueue(
-        session, "SP2D", entity_id=treasury_agency_id, year=issued_on.year, document_id=order_id,
+    number_store.enqueue(
+        session,
+        "SP2D",
+        entity_id=treasury_agency_id,
+        year=issued_on.year,
+        document_id=order_id,
         paper_agency_id=row.agency_id,
-    )  # fmt: skip
+    )
     return order_id
 
 

@@ -211,10 +211,10 @@ def _post(
         key = (charge.budget_line_id, charge.creditor, charge.component_code)
         sums[key] = sums.get(key, 0) + charge.amount.minor
     keys = sorted(sums, key=lambda key: (key[1], str(key[0]), key[2]))
-    belanja = {key[0]: act.lines[key[0]].account_code for key in keys}
+    codes = {act.lines[key[0]].account_code for key in keys}
     accounts = mapping.accounts_for(
         session,
-        [(role, code) for code in belanja.values() for role in ("EXP", "AP-PAYROLL")],
+        [(role, code) for code in sorted(codes) for role in ("EXP", "AP-PAYROLL")],
         on=run.effective_on,
     )
 

@@ -104,7 +104,7 @@ class StockMovement:
     corrected_kind: str
     item_id: UUID
     item_code: str
-    belanja_code: str
+    expenditure_account_code: str
     fund_code: str
     currency: str
     value_minor: int
@@ -266,7 +266,7 @@ def _post_stock(session: Session, movement: StockMovement, fund_code: str) -> UU
         effective_on=movement.effective_on,
         accounting_on=movement.accounting_on,
         fund_code=fund_code,
-        belanja_code=movement.belanja_code,
+        expenditure_account_code=movement.expenditure_account_code,
         currency=movement.currency,
         value=movement.value_minor,
         source_kind="STOCK_ISSUE" if kind == "ISSUE" else "STOCK_MOVEMENT",

@@ -233,7 +233,7 @@ def query(settings: ServiceSettings, statement: str, **values: Any) -> list[Any]
         return list(connection.execute(text(statement), values).all())
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
     """Wait until the condition holds; what it returned."""
     end = time.monotonic() + seconds
     while not (found := condition()):

@@ -12,6 +12,7 @@ from kafka import KafkaProducer
 from sqlalchemy import text
 
 from chassis import events, relay
+from chassis.broker import consumer as consumer_of
 from chassis.container import NativeContainer
 from tests.integration.chassis import parcels
 from tests.integration.chassis.parcels import AGENCY, OTHER_AGENCY, TOPIC, ParcelsService, arrivals
@@ -95,6 +96,25 @@ def test_two_consumers_of_a_service_share_and_take_each_event_once(settings):
             parcels.until(lambda: all(len(arrivals(settings, key)) == 5 for key in keys))
 
     assert all(arrivals(settings, key) == [1, 2, 3, 4, 5] for key in keys)
+
+
+def test_a_group_that_a_member_stranded_is_freed(database, fresh_broker):
+    """A member that leaves in the midst of its join, as no consumer of ours does, leaves a ghost behind."""
+    server = fresh_broker()
+    settings = parcels.migrated(database, broker_servers=server.bootstrap)
+    parcel_id = uuid4()
+    with parcels.relaying(settings):
+        parcels.send(settings, parcel_id)
+        parcels.until(lambda: parcels.unsent(settings) == 0)
+        ghost = consumer_of(settings, "kelola-parcels")
+        ghost.subscribe(topics=[TOPIC])
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1:
+            ghost.poll(timeout_ms=100)
+        ghost.close(timeout_ms=1_000)
+
+        with parcels.consuming(settings):
+            parcels.until(lambda: arrivals(settings, parcel_id) == [1], seconds=60)
 
 
 class Killed(BaseException):

@@ -82,7 +82,7 @@ class Books:
         request = account_pb2.BatchCreateAccountMappingsRequest(account_mappings=pack.mappings, request_id=rid())
         call_as(self.accounts.BatchCreateAccountMappings, request, token)
 
-    def agency(self, *, year: int = YEAR, open_to: int = 12, currency: str = "") -> Agency:
+    def agency(self, *, year: int = YEAR, open_to: int = 12, currency: str = "IDR") -> Agency:
         """A fresh agency with books of `year`, open from January to `open_to`."""
         agency = Agency(self, uuid4(), self.token([]))
         agency.accountant = self.token([agency.agency_id], person_id=agency.person_id)
@@ -108,7 +108,7 @@ class Agency:
     accountant: str
     person_id: UUID = field(default_factory=uuid4)
 
-    def open_year(self, year: int, open_to: int = 12, currency: str = "") -> None:
+    def open_year(self, year: int, open_to: int = 12, currency: str = "IDR") -> None:
         """Create the year and open its first periods in every area."""
         calendar = self.books.calendar
         fiscal_year = fiscal_calendar_pb2.FiscalYear(

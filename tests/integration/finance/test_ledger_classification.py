@@ -120,7 +120,7 @@ def test_dimension_values_are_read_and_listed(books: Books, agency: Agency):
 
 
 @pytest.mark.parametrize(
-    ("role", "belanja_code", "account_code"),
+    ("role", "expenditure_account_code", "account_code"),
     [
         # Domain rules §1: 5.1.x becomes 8.1.x, stock 1.1.12, 5.2.x becomes 1.3.x.
         ("EXP", "5.1.02.01.01.0024", "8.1.02.01"),
@@ -140,12 +140,14 @@ def test_dimension_values_are_read_and_listed(books: Books, agency: Agency):
         ("APR", "", "3.1.02.03"),
     ],
 )
-def test_the_mapping_gives_the_account_of_a_role(books: Books, role: str, belanja_code: str, account_code: str):
+def test_the_mapping_gives_the_account_of_a_role(
+    books: Books, role: str, expenditure_account_code: str, account_code: str
+):
     engine = create_engine(sqlalchemy_url(books.database.app_url))
     with Session(engine) as session:
-        assert mapping.account_for(session, role, belanja_code or None, on=JANUARY) == account_code
+        assert mapping.account_for(session, role, expenditure_account_code or None, on=JANUARY) == account_code
         with pytest.raises(AccountNotMapped):
-            mapping.account_for(session, role, belanja_code or None, on=date(2020, 12, 31))
+            mapping.account_for(session, role, expenditure_account_code or None, on=date(2020, 12, 31))
     engine.dispose()
 
 
@@ -154,7 +156,7 @@ def test_an_expense_of_capital_has_no_expense_account(books: Books):
     with Session(engine) as session, pytest.raises(AccountNotMapped) as refusal:
         mapping.account_for(session, "EXP", "5.2.02.10", on=JANUARY)
     engine.dispose()
-    assert refusal.value.metadata["belanja_code"] == "5.2.02.10"
+    assert refusal.value.metadata["expenditure_account_code"] == "5.2.02.10"
 
 
 def periods(agency: Agency, **values) -> list[fiscal_calendar_pb2.FiscalPeriod]:

@@ -33,7 +33,7 @@ from services.hr.verify import problems
 from services.identity.service import IdentityService
 from services.identity.settings import IdentitySettings
 from tests.integration.finance.books import FUND, Agency, Books, rid
-from tests.integration.hr.office import Office, open_total, rupiah, units
+from tests.integration.hr.office import PACK, Office, open_total, rupiah, units
 from tests.integration.hr.peer_desk import PeerDesk
 from tests.integration.identity.identity_service import a_person
 
@@ -138,7 +138,7 @@ def servers(
 def town(servers: dict[str, Any], amount: int) -> Town:
     """A fresh agency whose every line of pay holds `amount` rupiah, in force and released for the year."""
     books: Books = servers["books"]
-    agency = books.agency(year=YEAR)
+    agency = books.agency(year=YEAR, currency=PACK.currency)
     office = Office(servers["hr"], PeerDesk(), servers["keys"], servers["hr_reader"], servers["hr_url"])
     office.agency_id, office.fiscal_year = agency.agency_id, YEAR
     stub = budget_pb2_grpc.BudgetServiceStub(books.service.channel)
@@ -278,7 +278,7 @@ def test_a_run_is_paid_when_finances_payment_event_says_so(servers: dict[str, An
 
 def pay_everything(place: Town, payables: Any, payroll_run_id: str, agency_id: UUID) -> None:
     """SPP, verification, SPM, SP2D and the bank's debit for every payable of the run, by five persons."""
-    treasury = place.books.agency(year=YEAR)
+    treasury = place.books.agency(year=YEAR, currency=PACK.currency)
     paid_on = to_date(date(YEAR, 4, 2))
 
     def token(role: str) -> str:

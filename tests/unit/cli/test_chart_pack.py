@@ -60,7 +60,7 @@ def mappings() -> list[AccountMapping]:
         AccountMapping(
             uuid4(),
             row.role,
-            row.belanja_prefix,
+            row.expenditure_prefix,
             Method(account_pb2.MappingMethod.Name(row.method).removeprefix("MAPPING_METHOD_")),
             row.account_code,
             row.legal_source,
@@ -85,10 +85,10 @@ def test_every_published_line_finds_its_expense_or_asset_account_and_its_payable
     postable = {account.code for account in regional().accounts if account.postable}
     rules = mappings()
 
-    def account_for(role: str, belanja_code: str) -> str | None:
-        fitting = [rule for rule in rules if rule.role == role and rule.covers(belanja_code)]
-        best = max(fitting, key=lambda rule: len(rule.belanja_prefix))
-        return next((code for code in best.candidates(belanja_code) if code in postable), None)
+    def account_for(role: str, expenditure_account_code: str) -> str | None:
+        fitting = [rule for rule in rules if rule.role == role and rule.covers(expenditure_account_code)]
+        best = max(fitting, key=lambda rule: len(rule.expenditure_prefix))
+        return next((code for code in best.candidates(expenditure_account_code) if code in postable), None)
 
     for code in {line.account_code for line in published_budget.read(BUDGET)}:
         role = "FA" if code.startswith("5.2") else "EXP"

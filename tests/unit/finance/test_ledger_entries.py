@@ -36,6 +36,7 @@ def line(account_code: str = "8.1.02.01", debit: int = 0, credit: int = 0, **val
             "account_code": account_code,
             "debit_minor": debit,
             "credit_minor": credit,
+            "currency": IDR,
             **values,
         }
     )
