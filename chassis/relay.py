@@ -137,7 +137,14 @@ class Relay:
         self._engine = create_engine(
             sqlalchemy_url(settings.database_reader_url),
             poolclass=NullPool,
-            connect_args={"application_name": f"{settings.service}-relay", "connect_timeout": 5, **SILENCE},
+            connect_args={
+                "application_name": f"{settings.service}-relay",
+                "connect_timeout": 5,
+                # No prepared statements: a plan made while the outbox was short would be kept as it grows, and scan
+                # the whole table once for every event.
+                "prepare_threshold": None,
+                **SILENCE,
+            },
         )
         self._sender: Sender | None = None
         self._knock_at = self._check_at = self._sweep_at = 0.0

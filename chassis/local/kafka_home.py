@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from chassis.local.child import ChildFailed
 
 KAFKA_VERSION = "4.3.1"
+_SLF4J_VERSION = "1.7.36"  # the API that Kafka 4.3 brings
 JAVA_VERSION_MIN = 17
 _FETCH_SECONDS = 600
 _HOUSE = Path(__file__).resolve().parent.parent.parent
@@ -26,6 +27,10 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <dependencies>
     <dependency>
       <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{version}</version>
+    </dependency>
+    <!-- What Kafka logs goes to its standard error; without a binding it would be silent. -->
+    <dependency>
+      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>{slf4j_version}</version>
     </dependency>
   </dependencies>
   <build><plugins><plugin>
@@ -79,7 +84,7 @@ def kafka_libraries() -> Path:
     if given := os.environ.get("KELOLA_KAFKA_LIBRARIES"):
         return Path(given)
     home = _HOUSE / "build" / "kafka"
-    jars = home / KAFKA_VERSION
+    jars = home / f"{KAFKA_VERSION}-slf4j-{_SLF4J_VERSION}"
     if jars.is_dir():
         return jars
     home.mkdir(parents=True, exist_ok=True)
@@ -94,7 +99,9 @@ def _fetch(jars: Path) -> None:
     print(f"fetching Apache Kafka {KAFKA_VERSION} with Maven (once) …", file=sys.stderr, flush=True)
     with TemporaryDirectory(prefix=".fetch-", dir=jars.parent) as scratch:
         folder = Path(scratch)
-        (folder / "pom.xml").write_text(_POM.format(version=KAFKA_VERSION), encoding="utf-8")
+        (folder / "pom.xml").write_text(
+            _POM.format(version=KAFKA_VERSION, slf4j_version=_SLF4J_VERSION), encoding="utf-8"
+        )
         done = subprocess.run(
             [
                 *(maven_command(), "-q", "-B", "-f", str(folder / "pom.xml"), "dependency:copy-dependencies"),

@@ -178,7 +178,10 @@ def test_a_year_has_twelve_months_and_an_adjustment_period_in_four_areas(books: 
     assert ledger[1].ends_on == to_date(date(YEAR, 2, 28))
     assert ledger[12].starts_on == ledger[12].ends_on == to_date(date(YEAR, 12, 31))
     again = fiscal_calendar_pb2.CreateFiscalYearRequest(
-        fiscal_year=fiscal_calendar_pb2.FiscalYear(agency_id=str(agency.agency_id), year=YEAR), request_id=rid()
+        fiscal_year=fiscal_calendar_pb2.FiscalYear(
+            agency_id=str(agency.agency_id), year=YEAR, functional_currency="IDR"
+        ),
+        request_id=rid(),
     )
     assert refused(books.calendar.CreateFiscalYear, again, agency.accountant).reason == "FISCAL_YEAR_EXISTS"
 
