@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import events, journal, machine, memory, ping, town
+from benchmarks.figures import ratio
 from benchmarks.report import show
 from chassis.local.platform import Platform, signals
 from chassis.settings import ROOT
@@ -57,6 +58,10 @@ def main(arguments: list[str]) -> int:
         found["ping"] = ping.measure(say, seconds=length.ping_seconds, rounds=length.ping_rounds)
     if set(options.parts) - {"ping"}:
         _on_the_platform(home, options.parts, length, found, say)
+    if "ping" in found and "journal" in found:
+        # What the entry itself costs beside the chain that every call passes.
+        entries = found["journal"]["unary_64_spread"]["entries_per_second"]
+        found["unary_to_ping"] = round(ratio(entries, found["ping"]["callers_64"]["chain"]["calls_per_second"]), 3)
     found["machine"]["load_average_at_the_end"] = machine.load()
     found["seconds"] = round(time.monotonic() - began, 1)
     options.out.parent.mkdir(parents=True, exist_ok=True)

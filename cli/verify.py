@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import verify_between
 from cli.output import Json, console, fail, show, table
 
 if TYPE_CHECKING:
@@ -33,13 +34,19 @@ def verify(
     figures = [{"service": report.service, **report.figures, "problems": len(report.problems)} for report in checked]
 
     def human() -> None:
-        table(figures, list(figures[0]))
+        table(figures, list(dict.fromkeys(name for row in figures for name in row)))
         if problems:
             table(problems, ["service", "invariant", "what"], title="What does not hold")
         else:
             console.print("all invariants hold", style="green")
 
-    show({"holds": not problems, "problems": problems, "services": figures}, as_json=as_json, human=human)
+    document = {
+        "holds": not problems,
+        "problems": problems,
+        "services": [row for row in figures if row["service"] != verify_between.NAME],
+        "between": next((row for row in figures if row["service"] == verify_between.NAME), None),
+    }
+    show(document, as_json=as_json, human=human)
     if problems:
         raise typer.Exit(1)
 
@@ -51,14 +58,21 @@ def reports(services: list[str] | None = None) -> list[Report]:
     from cli.connect import reader_url
 
     checked = []
+    names = services or _known_services()
     given = os.environ.get("KELOLA_DATA_DIR")
-    for name in services or _known_services():
-        own = None
-        # Where the local platform keeps what a service's own check needs (identity: the sealing keys).
-        os.environ["KELOLA_DATA_DIR"] = given or str(home() / name)
-        if find_spec(f"services.{name}.verify") is not None:
-            own = importlib.import_module(f"services.{name}.verify").problems
-        checked.append(verify_service(name, reader_url(name), own=own, audit_keys=_audit_keys(name)))
+    try:
+        for name in names:
+            own = None
+            # Where the local platform keeps what a service's own check needs (identity: the sealing keys).
+            os.environ["KELOLA_DATA_DIR"] = given or str(home() / name)
+            if find_spec(f"services.{name}.verify") is not None:
+                own = importlib.import_module(f"services.{name}.verify").problems
+            checked.append(verify_service(name, reader_url(name), own=own, audit_keys=_audit_keys(name)))
+    finally:
+        if given is None:
+            os.environ.pop("KELOLA_DATA_DIR", None)
+    if services is None and "KELOLA_DATABASE_READER_URL" not in os.environ:
+        checked.append(verify_between.report({name: reader_url(name) for name in names}))
     return checked
 
 

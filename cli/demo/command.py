@@ -82,4 +82,4 @@ def _services(spans: list[dict[str, Any]]) -> list[str]:
 
 
 def _columns(verified: dict[str, dict[str, Any]]) -> list[str]:
-    return ["service", *next(iter(verified.values()))]
+    return ["service", *dict.fromkeys(name for row in verified.values() for name in row)]

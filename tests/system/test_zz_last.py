@@ -8,6 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
+from cli import verify_between
 from cli.demo import cast
 from tests.system import books
 from tests.system.conftest import SCALE
@@ -26,6 +29,41 @@ def test_all_invariants_hold_at_the_end(lived, kelola):
     for row in answer["services"]:
         assert row["events"] > 0
         assert (row["events_unsent"], row["events_parked"], row["sagas_stuck"]) == (0, 0, 0)
+    assert answer["between"]["stock_cuts"] > 0
+    assert answer["between"]["payroll_runs"] > 0
+
+
+@pytest.mark.parametrize(
+    ("invariant", "service", "off_by_one"),
+    [
+        (
+            "I7",
+            "logistics",
+            "update stock_movement set value_minor = value_minor + {one} where stock_movement_id ="
+            " (select min(stock_movement_id::text)::uuid from stock_movement)",
+        ),
+        (
+            "I8",
+            "finance",
+            "update payable set amount_minor = amount_minor + {one} where payable_id ="
+            " (select min(payable_id::text)::uuid from payable where source = 'PAYROLL')",
+        ),
+    ],
+)
+def test_two_services_that_no_longer_agree_are_named(lived, invariant, service, off_by_one):
+    books.at_rest(lived.platform)
+    urls = {name: database.reader_url for name, database in lived.platform.databases.items()}
+    assert verify_between.report(urls).problems == []
+
+    with lived.platform.postgres.connect(service) as connection:
+        connection.execute(off_by_one.format(one=1))
+    try:
+        found = verify_between.report(urls).problems
+    finally:
+        with lived.platform.postgres.connect(service) as connection:
+            connection.execute(off_by_one.format(one=-1))
+
+    assert [problem.invariant for problem in found] == [invariant]
 
 
 def test_nothing_was_parked(lived, kelola):
