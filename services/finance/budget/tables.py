@@ -148,7 +148,7 @@ class FundsMovementRow(FinanceTable, table=True):
             name="kind",
         ),
         Index("ix_funds_movement_line", "budget_line_id", "recorded_at", "funds_movement_id"),
-        Index("ix_funds_movement_document", "document_id"),
+        Index("ix_funds_movement_document", "document_id", "budget_line_id"),
         Index("ix_funds_movement_document_line", "document_line_id", "budget_line_id"),
     )
 

@@ -324,7 +324,7 @@ def _create_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("funds_movement_id", name=op.f("pk_funds_movement")),
     )
-    op.create_index("ix_funds_movement_document", "funds_movement", ["document_id"], unique=False)
+    op.create_index("ix_funds_movement_document", "funds_movement", ["document_id", "budget_line_id"], unique=False)
     op.create_index(
         "ix_funds_movement_document_line", "funds_movement", ["document_line_id", "budget_line_id"], unique=False
     )
