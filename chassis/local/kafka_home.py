@@ -21,7 +21,7 @@ JAVA_VERSION_MIN = 17
 _FETCH_SECONDS = 600
 _HOUSE = Path(__file__).resolve().parent.parent.parent
 
-_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+_POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>kelola.local</groupId><artifactId>kafka-jars</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
