@@ -172,4 +172,4 @@ def settings_of(server: PostgresServer) -> dict[str, str]:
     """What a commit is worth on this server."""
     names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "jit", "shared_buffers")
     with server.connect() as connection:
-        return {name: str(connection.execute(f"show {name}").fetchone()[0]) for name in names}  # type: ignore[index]
+        return {name: str(connection.execute(f"show {name}").fetchone()[0]) for name in names}  # type: ignore[index]  # a show always has its row

@@ -364,10 +364,10 @@ def make_engine(url: str, *, application_name: str, pool_size: int) -> Engine:
 def reply_subject(message: Message, call: Call) -> tuple[str | None, UUID | None]:
     """The resource's name and agency that a reply shows; the call's only agency when the reply has none."""
     fields = message.DESCRIPTOR.fields_by_name
-    name = message.name if "name" in fields and isinstance(message.name, str) else None  # type: ignore[attr-defined]
+    name = message.name if "name" in fields and isinstance(message.name, str) else None  # type: ignore[attr-defined]  # a field that its descriptor has
     agency: UUID | None = next(iter(call.agencies)) if len(call.agencies) == 1 else None
-    if "agency_id" in fields and isinstance(message.agency_id, str) and message.agency_id:  # type: ignore[attr-defined]
-        agency = UUID(message.agency_id)  # type: ignore[attr-defined]
+    if "agency_id" in fields and isinstance(message.agency_id, str) and message.agency_id:  # type: ignore[attr-defined]  # a field that its descriptor has
+        agency = UUID(message.agency_id)  # type: ignore[attr-defined]  # a field that its descriptor has
     return name or None, agency
 
 

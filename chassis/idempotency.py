@@ -89,7 +89,7 @@ def claim(session: Session, call: Call) -> None:
 def answer(session: Session, call: Call, reply: bytes) -> None:
     """Keep the reply's bytes with the claim."""
     result = session.execute(_ANSWER, {**key_of(call), "answer": reply})
-    assert result.rowcount == 1, "the claim is the transaction's own, and it is answered once"  # type: ignore[attr-defined]
+    assert result.rowcount == 1, "the claim is the transaction's own, and it is answered once"  # type: ignore[attr-defined]  # an update's result has it
 
 
 def key_of(call: Call) -> dict[str, str | UUID]:

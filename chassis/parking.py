@@ -203,4 +203,4 @@ def record_of(row: Any) -> Record:
 
 def _count(session: Session, statement: str, values: dict[str, Any]) -> int:
     result = session.execute(text(statement), values)
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    return int(result.rowcount)  # type: ignore[attr-defined]  # an update's result has it

@@ -119,7 +119,7 @@ class Step:
         asked.CopyFrom(request)
         request_id = self.request_id(name)
         if "request_id" in asked.DESCRIPTOR.fields_by_name:
-            asked.request_id = request_id  # type: ignore[attr-defined]
+            asked.request_id = request_id  # type: ignore[attr-defined]  # a field of every mutation
         agencies = () if self.agency_id is None else (self.agency_id,)
         try:
             with peer.acting_for(self.person_id, agencies):
@@ -309,7 +309,7 @@ def _set_running(session: Session, saga_id: UUID, status: str, deadline: timedel
         ),
         {"status": status, "deadline": deadline, "saga_id": saga_id},
     )
-    if result.rowcount == 0:  # type: ignore[attr-defined]
+    if result.rowcount == 0:  # type: ignore[attr-defined]  # an update's result has it
         raise NotFound.resource("stuck saga", saga_id)
     _wake_after_commit(session)
 

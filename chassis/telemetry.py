@@ -245,7 +245,7 @@ def configure_logging(settings: ServiceSettings) -> None:
     # Only our own handler is replaced: a test runner keeps its capture.
     for old in [known for known in root.handlers if getattr(known, "kelola", False)]:
         root.removeHandler(old)
-    handler.kelola = True  # type: ignore[attr-defined]
+    handler.kelola = True  # type: ignore[attr-defined]  # our own mark on it
     root.addHandler(handler)
     root.setLevel(settings.log_level)
     for noisy in ("kafka", "nameko", "kombu", "amqp"):

@@ -76,7 +76,7 @@ def call(
             if not found.descriptor.client_streaming and len(requests) != 1:
                 fail(f"{method} takes one request, {len(requests)} were given", as_json=as_json, status=2)
             if not request_id and "request_id" in found.descriptor.input_type.fields_by_name and not as_json:
-                errors.print(f"request_id {requests[0].request_id}", style="dim", markup=False)  # type: ignore[attr-defined]
+                errors.print(f"request_id {requests[0].request_id}", style="dim", markup=False)  # type: ignore[attr-defined]  # a field that its descriptor has
             metadata = [] if _is_public(found) else system.metadata(person)
             channel = system.channel(found.service)
             for answer in found.call(channel, requests, metadata=metadata, timeout=timeout):

@@ -42,8 +42,8 @@ class Method:
         """A request from JSON (either naming of fields). A mutation without a request_id is given one."""
         message = message_factory.GetMessageClass(self.descriptor.input_type)()
         json_format.ParseDict(dict(fields), message, descriptor_pool=self.pool)
-        if "request_id" in self.descriptor.input_type.fields_by_name and not message.request_id:  # type: ignore[attr-defined]
-            message.request_id = request_id or new_request_id()  # type: ignore[attr-defined]
+        if "request_id" in self.descriptor.input_type.fields_by_name and not message.request_id:  # type: ignore[attr-defined]  # a field that its descriptor has
+            message.request_id = request_id or new_request_id()  # type: ignore[attr-defined]  # a field that its descriptor has
         return message
 
     def call(

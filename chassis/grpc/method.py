@@ -102,7 +102,7 @@ class Method:
 
     def request_id(self, request: Message) -> str | None:
         """The mutation's request_id in lower case (a UUID has two spellings); None where there is none."""
-        text: str = request.request_id if self.has_request_id else ""  # type: ignore[attr-defined]
+        text: str = request.request_id if self.has_request_id else ""  # type: ignore[attr-defined]  # a field that its descriptor has
         return text.lower() or None
 
     def request_hash(self, request: Message) -> bytes:

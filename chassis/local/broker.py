@@ -106,7 +106,7 @@ class Broker:
             admin.close()
 
     def _spawn(self) -> Child:
-        raise NotImplementedError
+        raise NotImplementedError("each kind of broker starts its own process")
 
 
 class TansuBroker(Broker):

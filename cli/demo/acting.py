@@ -70,7 +70,7 @@ class Government:
 
     def attempt(self, stub_class: Any, rpc: str, request: Message, *, by: str, step: str) -> Any:
         """As `do`, but a refusal is an answer: it comes back as a `Refusal`."""
-        request.request_id = str(derived_id("demo", step))  # type: ignore[attr-defined]
+        request.request_id = str(derived_id("demo", step))  # type: ignore[attr-defined]  # a field of every such request
         return self._call(stub_class, rpc, request, by)
 
     def read(self, stub_class: Any, rpc: str, request: Message, *, by: str) -> Any:
@@ -87,7 +87,7 @@ class Government:
             yield from getattr(answer, rows)
             if not answer.next_page_token:
                 return
-            request.page_token = answer.next_page_token  # type: ignore[attr-defined]
+            request.page_token = answer.next_page_token  # type: ignore[attr-defined]  # a field of every such request
 
     def wait(self, look: Callable[[], Result], *, until: Callable[[Result], bool], what: str) -> Result:
         """Look until `until` holds, a minute and a half at most: sagas and events take a moment."""

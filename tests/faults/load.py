@@ -217,14 +217,21 @@ def effects(town: Town) -> dict[str, Counter[str]]:
     journals = rows(town, "finance", "select description from journal_entry where description like 'load %'")
     requisitions = rows(town, "logistics", "select purpose from requisition where purpose like 'load %'")
     units = rows(town, "hr", "select title from unit where title like 'load %'")
-    persons = rows(
+    answers = rows(
         town,
         "identity",
-        "select request_id from idempotency where method like '%RegisterPerson' and answer is not null",
+        "select request_id, answer from idempotency where method like '%RegisterPerson' and answer is not null",
     )
+    registered = Counter(str(row[0]) for row in rows(town, "identity", "select person_id from person"))
+    # An answer without its person is a lost effect; a person whom no answer names is a doubled one (`orphans`).
+    named = {
+        str(row[0]): person_pb2.RegisterPersonResponse.FromString(bytes(row[1])).person.person_id for row in answers
+    }
+    orphans = set(registered) - set(named.values())
+    assert not orphans, f"persons that no answer names: {sorted(orphans)}"
     return {
         "journal": Counter(row[0].removeprefix("load ") for row in journals),
         "requisition": Counter(row[0].removeprefix("load ") for row in requisitions),
         "unit": Counter(row[0].removeprefix("load ") for row in units),
-        "person": Counter(str(row[0]) for row in persons),
+        "person": Counter({request_id: registered[person_id] for request_id, person_id in named.items()}),
     }

@@ -125,7 +125,7 @@ def amend(
     added: list[NewVersion] = []
     for version in as_known(versions):
         start, stop = max(version.valid_from, valid_from), min(version.valid_to or date.max, end)
-        changed = replace(version.facts, **changes)  # type: ignore[arg-type]
+        changed = replace(version.facts, **changes)  # type: ignore[arg-type]  # named fields, typed by the caller
         if start >= stop or changed == version.facts:
             continue
         closed.append(version.fact_id)
@@ -213,7 +213,7 @@ class Employee:
 
     def next(self, state: State, **changes: object) -> Employee:
         """The employment in another state, one version on."""
-        return replace(self, state=state, version=self.version + 1, **changes)  # type: ignore[arg-type]
+        return replace(self, state=state, version=self.version + 1, **changes)  # type: ignore[arg-type]  # named fields, typed by the caller
 
 
 @dataclass(frozen=True)

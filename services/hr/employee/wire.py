@@ -106,12 +106,12 @@ def changes(request: employee_pb2.ChangeEmployeeRequest, currency: str) -> dict[
 
 def optional_date(message: object, name: str) -> date | None:
     """A day that may be unset."""
-    return from_date(getattr(message, name), name) if message.HasField(name) else None  # type: ignore[attr-defined]
+    return from_date(getattr(message, name), name) if message.HasField(name) else None  # type: ignore[attr-defined]  # a field that its descriptor has
 
 
 def optional_instant(message: object, name: str) -> datetime | None:
     """An instant that may be unset."""
-    return from_timestamp(getattr(message, name), name) if message.HasField(name) else None  # type: ignore[attr-defined]
+    return from_timestamp(getattr(message, name), name) if message.HasField(name) else None  # type: ignore[attr-defined]  # a field that its descriptor has
 
 
 def state(number: int) -> State | None:

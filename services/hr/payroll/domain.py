@@ -125,7 +125,7 @@ class Run:
     version: int = 1
 
     def _next(self, state: RunState, **changes: object) -> Run:
-        return replace(self, state=state, version=self.version + 1, **changes)  # type: ignore[arg-type]
+        return replace(self, state=state, version=self.version + 1, **changes)  # type: ignore[arg-type]  # named fields, typed by the caller
 
     def _require(self, *states: RunState) -> None:
         if self.state not in states:

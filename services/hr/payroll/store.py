@@ -143,7 +143,7 @@ def runs_before(session: Session, agency_id: UUID, before: Sequence[Any] | None,
     query = (
         select(PayrollRunRow)
         .where(PayrollRunRow.agency_id == agency_id)
-        .order_by(*(column.desc() for column in key))  # type: ignore[attr-defined]
+        .order_by(*(column.desc() for column in key))  # type: ignore[attr-defined]  # a column by its class
         .limit(count)
     )
     if before is not None:

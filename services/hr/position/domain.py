@@ -110,7 +110,7 @@ def check(position: Position, *, components: frozenset[str], unit_minor: int) ->
 
 def change(position: Position, **changes: object) -> Position:
     """The position with `changes`; what pay rests on is changed only while nobody holds it."""
-    changed = replace(position, **changes)  # type: ignore[arg-type]
+    changed = replace(position, **changes)  # type: ignore[arg-type]  # named fields, typed by the caller
     if changed == position:
         return position
     if position.state is PositionState.FILLED:
