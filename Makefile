@@ -34,7 +34,7 @@ format: setup ## put the Python files into the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: protos ## write docs/asyncapi.yaml and docs/api.md from the protos
+docs: protos ## write docs/asyncapi.yaml, docs/api.md and the generated files of deploy/ from the protos and the code
 	@$(BIN)/python -m tools.docs
 
 test: protos ## all tests; those that use a broker run on Apache Kafka where Java 17 and Maven are (ARGS=… to pytest)

@@ -1,7 +1,8 @@
 """Who did what: rows that are added in the business transaction and chained later by the relay.
 
 Each row's hash covers its content and the hash before it; heads are signed. So a row that was altered, removed,
-inserted or moved is found by `verify`, and so is a chain that was cut, down to the last signed head.
+inserted or moved is found by `verify`, and so is a chain that was cut, down to the last signed head. Heads that were
+published (`chassis.audit_heads`) find a chain that was rewritten together with the heads beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
@@ -222,32 +223,51 @@ def key_id(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:16]
 
 
-def sign_head(connection: Connection, key: Ed25519PrivateKey, *, now: datetime | None = None) -> int | None:
-    """Sign the chain's present head into `audit_head`; its position, or None when that is signed already."""
-    head = connection.execute(
+@dataclass(frozen=True)
+class Head:
+    """A signed head of the chain: up to its position, nothing can be altered unseen."""
+
+    position: int
+    hash: bytes
+    signed_at: datetime
+    key_id: str
+    signature: bytes
+
+    @classmethod
+    def of(cls, row: RowMapping) -> Self:
+        """The head that a row of `audit_head` holds."""
+        return cls(
+            position=int(row["position"]),
+            hash=bytes(row["hash"]),
+            signed_at=row["signed_at"].astimezone(UTC),
+            key_id=row["key_id"],
+            signature=bytes(row["signature"]),
+        )
+
+
+def sign_head(connection: Connection, key: Ed25519PrivateKey, *, now: datetime | None = None) -> Head | None:
+    """Sign the chain's present head into `audit_head`; None when there is none, or it is signed already."""
+    end = connection.execute(
         text(
             "select audit_position as position, audit_hash as hash from relay_state"
             " where audit_position > 0"
             " and not exists (select 1 from audit_head where position = relay_state.audit_position)"
         )
     ).first()
-    if head is None:
+    if end is None:
         return None
     signed_at = now or datetime.now(UTC)
+    position, hash_ = int(end.position), bytes(end.hash)
+    signature = key.sign(head_message(position, hash_, signed_at))
+    head = Head(position, hash_, signed_at, key_id(key.public_key()), signature)
     connection.execute(
         text(
             "insert into audit_head (position, hash, signed_at, key_id, signature)"
             " values (:position, :hash, :signed_at, :key_id, :signature)"
         ),
-        {
-            "position": head.position,
-            "hash": bytes(head.hash),
-            "signed_at": signed_at,
-            "key_id": key_id(key.public_key()),
-            "signature": key.sign(head_message(head.position, bytes(head.hash), signed_at)),
-        },
+        vars(head),
     )
-    return int(head.position)
+    return head
 
 
 @dataclass(frozen=True)
@@ -262,18 +282,24 @@ class Problem:
 
 
 def verify(
-    connection: Connection, *, public_keys: Mapping[str, Ed25519PublicKey] | None = None, problems_max: int = 100
+    connection: Connection,
+    *,
+    public_keys: Mapping[str, Ed25519PublicKey] | None = None,
+    anchors: Sequence[Head] = (),
+    problems_max: int = 100,
 ) -> list[Problem]:
     """What is wrong with the audit chain, the first bad row first; empty when it holds.
 
     With `public_keys` (by key id) the heads' signatures are checked too; a head of an unknown key is a problem.
-    Without them a head's hash is still compared with the row. Rows that are not chained yet are not a problem:
-    see `unchained`.
+    Without them a head's hash is still compared with the row. `anchors` are heads that were kept outside of the
+    database (`audit_heads.read`), read before `connection` took its snapshot: each must be in the chain, and in
+    `audit_head`. Rows that are not chained yet are not a problem: see `unchained`.
     """
     problems: list[Problem] = []
     hashes: dict[int, bytes] = {}
-    heads = connection.execute(text("select * from audit_head order by position")).mappings().all()
-    wanted = {head["position"] for head in heads}
+    rows = connection.execute(text("select * from audit_head order by position")).mappings()
+    heads = {head.position: head for head in map(Head.of, rows)}
+    wanted = {*heads, *(anchor.position for anchor in anchors)}
     previous, expected = GENESIS, 1
     for row in _chained(connection):
         position = row["position"]
@@ -294,8 +320,15 @@ def verify(
     state = connection.execute(text("select audit_position, audit_hash from relay_state")).first()
     if state is not None and (state.audit_position, bytes(state.audit_hash)) != (last, previous):
         problems.append(Problem(last + 1, f"the chain ends at {last}, the relay chained up to {state.audit_position}"))
-    for head in heads:
-        problems += _head_problems(head, hashes.get(head["position"]), public_keys)
+    for head in heads.values():
+        problems += _head_problems(head, hashes.get(head.position), public_keys)
+    for anchor in anchors:
+        if heads.get(anchor.position) == anchor:
+            continue
+        wrong = _head_problems(anchor, hashes.get(anchor.position), public_keys)
+        if not wrong:
+            wrong = [Problem(anchor.position, f"its head, signed on {anchor.signed_at}, is no longer in audit_head")]
+        problems += [Problem(problem.position, f"by a head kept outside: {problem.description}") for problem in wrong]
     return sorted(problems, key=lambda problem: problem.position)[:problems_max]
 
 
@@ -305,22 +338,22 @@ def unchained(connection: Connection) -> int:
 
 
 def _head_problems(
-    head: RowMapping, hash_: bytes | None, public_keys: Mapping[str, Ed25519PublicKey] | None
+    head: Head, hash_: bytes | None, public_keys: Mapping[str, Ed25519PublicKey] | None
 ) -> list[Problem]:
-    position = head["position"]
+    position = head.position
+    if public_keys is not None:
+        # A head that nobody signed says nothing about the chain.
+        key = public_keys.get(head.key_id)
+        if key is None:
+            return [Problem(position, f"its head is signed by the unknown key {head.key_id}")]
+        try:
+            key.verify(head.signature, head_message(position, head.hash, head.signed_at))
+        except InvalidSignature:
+            return [Problem(position, "the signature of its head does not hold")]
     if hash_ is None:
-        return [Problem(position, f"signed on {head['signed_at']}, and now gone: the chain was cut")]
-    if hash_ != bytes(head["hash"]):
-        return [Problem(position, f"differs from the head signed on {head['signed_at']}: the chain was rewritten")]
-    if public_keys is None:
-        return []
-    key = public_keys.get(head["key_id"])
-    if key is None:
-        return [Problem(position, f"its head is signed by the unknown key {head['key_id']}")]
-    try:
-        key.verify(bytes(head["signature"]), head_message(position, hash_, head["signed_at"]))
-    except InvalidSignature:
-        return [Problem(position, "the signature of its head does not hold")]
+        return [Problem(position, f"signed on {head.signed_at}, and now gone: the chain was cut")]
+    if hash_ != head.hash:
+        return [Problem(position, f"differs from the head signed on {head.signed_at}: the chain was rewritten")]
     return []
 
 

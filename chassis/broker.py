@@ -13,8 +13,8 @@ from chassis.settings import ServiceSettings
 # Enough for several consumers of a service to share the work; more would cost small brokers for nothing.
 PARTITIONS = 4
 _REPLICAS_WANTED = 3
-# Topics keep their records for this long, the outbox its rows for at least as long.
-RETENTION_DAYS = 7
+# What topics keep where the settings say nothing else; the outbox keeps its rows for at least as long.
+RETENTION_DAYS: int = ServiceSettings.model_fields["topic_retention_days"].default
 
 _REQUEST_MILLISECONDS = 10_000
 _BOOTSTRAP_MILLISECONDS = 3_000
@@ -45,6 +45,19 @@ def _common(settings: ServiceSettings, role: str) -> dict[str, Any]:
         "bootstrap_timeout_ms": _BOOTSTRAP_MILLISECONDS,
         "reconnect_backoff_max_ms": _RECONNECT_MILLISECONDS_MAX,
         "metadata_max_age_ms": _METADATA_MILLISECONDS,
+        **_security(settings),
+    }
+
+
+def _security(settings: ServiceSettings) -> dict[str, Any]:
+    """Mutual TLS where the settings have its files; else plaintext, for the local platform and private networks."""
+    if settings.broker_ca_file is None:
+        return {}
+    return {
+        "security_protocol": "SSL",
+        "ssl_cafile": str(settings.broker_ca_file),
+        "ssl_certfile": str(settings.broker_certificate_file),
+        "ssl_keyfile": str(settings.broker_key_file),
     }
 
 
@@ -116,13 +129,16 @@ def consumer(settings: ServiceSettings, group: str) -> KafkaConsumer:
     )
 
 
-def ensure_topics(client: KafkaAdminClient, names: Iterable[str]) -> None:
-    """Make the topics that are missing: partitions for sharing, as many replicas as there are brokers, up to 3."""
+def ensure_topics(client: KafkaAdminClient, names: Iterable[str], *, days: int) -> None:
+    """Make the topics that are missing, to keep records for `days`.
+
+    Partitions for sharing, as many replicas as there are brokers, up to 3.
+    """
     missing = sorted(set(names) - set(client.list_topics()))
     if not missing:
         return
     replicas = min(_REPLICAS_WANTED, len(client.describe_cluster()["brokers"]))
-    configs = {"retention.ms": str(RETENTION_DAYS * 24 * 3600 * 1000), "cleanup.policy": "delete"}
+    configs = {"retention.ms": str(days * 24 * 3600 * 1000), "cleanup.policy": "delete"}
     if replicas == _REPLICAS_WANTED:
         # With acks=all, a write then survives the loss of any one broker.
         configs["min.insync.replicas"] = "2"

@@ -85,7 +85,7 @@ def emit_all(session: Session | Connection, events: Iterable[object]) -> list[UU
         session.flush()
     with telemetry.span(f"create {topic_of(envelopes[0].message.DESCRIPTOR)}"):
         traceparent = telemetry.traceparent()
-    rows = [_row(envelope, traceparent) for envelope in envelopes]
+    rows = [row_of(envelope, traceparent) for envelope in envelopes]
     # One statement, in which the rows are numbered in the order given.
     for start in range(0, len(rows), _ROWS_MAX):
         part = rows[start : start + _ROWS_MAX]
@@ -117,7 +117,8 @@ def _envelope(event: object) -> Envelope:
     return translate(event)
 
 
-def _row(envelope: Envelope, traceparent: str | None) -> dict[str, Any]:
+def row_of(envelope: Envelope, traceparent: str | None = None) -> dict[str, Any]:
+    """The columns that the envelope fills; a ValueError or ValidationError when it is no event to be sent."""
     message = envelope.message
     # An event that breaks its own contract would be parked by every consumer: better fail where it is made.
     protovalidate.validate(message)

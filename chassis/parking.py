@@ -59,11 +59,14 @@ def parked(session: Session, *, limit: int = 100) -> list[Parked]:
 
 
 def retry(session: Session, *, parked_ids: Sequence[int] | None = None) -> int:
-    """Have these (or all) parked events tried now, by the running consumer; how many there are."""
+    """Have these (or all) parked events tried now, by the running consumer; how many there are.
+
+    Malformed records are left out: no retry makes an event of them.
+    """
     return _count(
         session,
         "update parked set retry_at = clock_timestamp(), tries = 0"
-        " where state = 'PARKED' and (cast(:ids as bigint[]) is null or parked_id = any (:ids))",
+        " where state = 'PARKED' and not malformed and (cast(:ids as bigint[]) is null or parked_id = any (:ids))",
         {"ids": list(parked_ids) if parked_ids is not None else None},
     )
 
@@ -96,11 +99,21 @@ def park(
     tries: int,
     malformed: bool = False,
 ) -> None:
-    """Keep a record aside; a repeat of the record, or of its event, changes nothing."""
+    """Keep a record aside; a repeat of the record, or of its event, changes nothing.
+
+    A replay brings an event at another offset, and a retry may be having its effect at this moment. So the event is
+    kept once while it is parked, and not any more once it was taken in. A malformed record has no usable id: its
+    headers and body are what it is, and what a person has dropped of it stays dropped.
+    """
     headers = [
         [name, base64.b64encode(value).decode() if value is not None else None] for name, value in record.headers
     ]
     digest = hashlib.sha256(json.dumps(headers).encode() + (record.body or b"")).digest()
+    # Two consumers may hold the partition for a moment, each with its own copy: the second one waits for the first.
+    session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended('parked:' || :consumer || ':' || :what, 0))"),
+        {"consumer": consumer, "what": str(event_id) if event_id is not None else digest.hex()},
+    )
     session.execute(
         text(
             """
@@ -111,6 +124,12 @@ def park(
                    clock_timestamp() + make_interval(secs => :pause)
             where not exists (select 1 from parked where consumer = :consumer and event_id = :event_id
                                                          and state = 'PARKED')
+                  and not exists (select 1 from inbox where consumer = :consumer and event_id = :event_id)
+                  and not (:malformed
+                           and exists (select 1 from parked
+                                       where consumer = :consumer and topic = :topic and digest = :digest
+                                             and key is not distinct from :key and malformed
+                                             and state in ('PARKED', 'DROPPED')))
             on conflict do nothing
             """
         ),

@@ -44,6 +44,9 @@ _TOKENS_KEPT_MAX = 1_000
 
 # grpc/proposal A6: jitter is built in; throttling stops retries when a peer fails as a whole.
 SERVICE_CONFIG = {
+    # A name behind which several processes stand (a headless Service) shares the calls among them, not only the
+    # connections: one HTTP/2 connection would carry everything to one of them.
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             "name": [{}],

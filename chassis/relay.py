@@ -25,9 +25,10 @@ from sqlalchemy import Connection, RowMapping, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from chassis import audit, broker, telemetry
+from chassis import audit, audit_heads, outbox_days, telemetry
 from chassis.database import SILENCE, sqlalchemy_url
 from chassis.relay_sender import (
+    CONNECTION_OPTIONS,
     POISON,
     LogLost,
     Sender,
@@ -51,12 +52,9 @@ _CHECK_EVERY_SECONDS = 2.0
 _FLUSH_SECONDS = 3.0
 _HEAD_EVERY_SECONDS = 600.0
 _SWEEP_EVERY_SECONDS = 60.0
-_SWEEP_ROWS_MAX = 5_000
 # A row that the broker refuses this often is parked; its key stays blocked until a person decides.
 TRIES_MAX = 5
 _REFUSED_PAUSE_SECONDS = 0.2
-# At least the topics' own, so that a broker that lost its log can be filled again.
-_RETENTION = timedelta(days=broker.RETENTION_DAYS + 1)
 
 # Names the place between two acts where a test may strike.
 Failpoint = Callable[[str], None]
@@ -143,13 +141,21 @@ class Relay:
                 # No prepared statements: a plan made while the outbox was short would be kept as it grows, and scan
                 # the whole table once for every event.
                 "prepare_threshold": None,
+                "options": CONNECTION_OPTIONS,
                 **SILENCE,
             },
         )
         self._sender: Sender | None = None
+        self._keep = timedelta(days=settings.outbox_retention_days)
+        self._head_file = (
+            audit_heads.HeadFile(settings.service, settings.audit_head_file) if settings.audit_head_file else None
+        )
+        if signing_key is not None:
+            # Heads that could not be published are found out now, not in ten minutes.
+            audit_heads.event_class(settings.service)
         self._knock_at = self._check_at = self._sweep_at = 0.0
         self._head_at = time.monotonic() + _HEAD_EVERY_SECONDS
-        self._figures = {"unsent": 0, "age_seconds": 0.0, "unchained": 0, "parked": 0}
+        self._figures = {"unsent": 0, "age_seconds": 0.0, "unchained": 0, "parked": 0, "late": 0, "days_held": 0}
         _gauges(settings.service, self._figures)
 
     def run(self, stop: threading.Event) -> None:
@@ -173,6 +179,8 @@ class Relay:
             return bool(connection.execute(text("select pg_try_advisory_lock(:lock)"), {"lock": _LOCK}).scalar())
 
     def _lead(self, connection: Connection, stop: threading.Event) -> None:
+        if self._head_file is not None:
+            self._head_file.add(connection)
         pause = _IDLE_FIRST_SECONDS
         while not stop.is_set():
             worked = self._chain(connection)
@@ -184,11 +192,15 @@ class Relay:
                 stop.wait(pause)
                 pause = min(pause * 2, _IDLE_LAST_SECONDS)
         # What was told while we were asked to end goes out too; what the broker does not take now waits for the next.
+        self._flush(connection)
+        self._chain(connection)
+        self._sign_head(connection)
+        self._flush(connection)
+
+    def _flush(self, connection: Connection) -> None:
         end = time.monotonic() + _FLUSH_SECONDS
         while self._pass(connection) and time.monotonic() < end:
             pass
-        self._chain(connection)
-        self._sign_head(connection)
 
     def _chain(self, connection: Connection) -> int:
         with connection.begin():
@@ -269,36 +281,31 @@ class Relay:
             self._sign_head(connection)
             self._head_at = now + _HEAD_EVERY_SECONDS
         if now > self._sweep_at:
-            self._sweep(connection)
-            self._sweep_at = now + _SWEEP_EVERY_SECONDS
+            more = self._sweep(connection)
+            self._sweep_at = now + (0.0 if more else _SWEEP_EVERY_SECONDS)
 
     def _sign_head(self, connection: Connection) -> None:
+        """Sign the chain's head and publish it: one transaction, and then the file."""
         if self._key is None:
             return
         with connection.begin():
-            position = audit.sign_head(connection, self._key)
-        if position is not None:
-            log.info("audit head signed", position=position)
+            head = audit.sign_head(connection, self._key)
+            if head is not None:
+                audit_heads.publish(connection, self._settings.service, head)
+        if head is not None:
+            log.info("audit head signed", position=head.position)
+        if self._head_file is not None:
+            self._head_file.add(connection)
 
-    def _sweep(self, connection: Connection) -> None:
-        """Delete rows that were sent long ago, from the front of the order of replays, a bounded number."""
+    def _sweep(self, connection: Connection) -> bool:
+        """Keep the outbox's days, and see how far behind we are; whether there is more to do at once."""
+        more = outbox_days.keep_up(connection, keep=self._keep)
         with connection.begin():
-            gone = connection.execute(
-                text(
-                    """
-                    delete from outbox where id in (
-                        select id from (select id, sent_at from outbox where position is not null
-                                        order by position limit :rows) as front
-                        where sent_at < clock_timestamp() - :retention)
-                    """
-                ),
-                {"rows": _SWEEP_ROWS_MAX, "retention": _RETENTION},
-            ).rowcount
-            row = connection.execute(_LAG).one()
-        self._figures.update(row._mapping)
-        if gone:
-            log.info("old outbox rows deleted", rows=gone)
-            self._sweep_at = 0.0
+            self._figures.update(connection.execute(_LAG).one()._mapping)
+            self._figures["days_held"] = outbox_days.days_held(connection, keep=self._keep)
+        if self._figures["days_held"]:
+            log.warning("old outbox days stay, since they hold unsent events", days=self._figures["days_held"])
+        return more
 
     def _knock_later(self) -> None:
         self._drop_sender()
@@ -316,7 +323,9 @@ _LAG = text(
            coalesce((select extract(epoch from clock_timestamp() - min(recorded_at)) from outbox
                      where sent_at is null), 0)::float as age_seconds,
            (select count(*) from audit where position is null) as unchained,
-           (select count(*) from outbox where parked_at is not null) as parked
+           (select count(*) from outbox where parked_at is not null) as parked,
+           -- As PostgreSQL estimates it: the rows themselves would have to be looked through.
+           (select n_live_tup from pg_stat_user_tables where schemaname = 'outbox_day' and relname = 'late') as late
     """
 )
 
@@ -331,4 +340,6 @@ def _gauges(service: str, figures: dict[str, Any]) -> None:
     meter.create_observable_gauge("kelola.outbox.unsent", [observe("unsent")], unit="{event}")
     meter.create_observable_gauge("kelola.outbox.age", [observe("age_seconds")], unit="s")
     meter.create_observable_gauge("kelola.outbox.parked", [observe("parked")], unit="{event}")
+    meter.create_observable_gauge("kelola.outbox.late", [observe("late")], unit="{event}")
+    meter.create_observable_gauge("kelola.outbox.days_held", [observe("days_held")], unit="{day}")
     meter.create_observable_gauge("kelola.audit.unchained", [observe("unchained")], unit="{row}")

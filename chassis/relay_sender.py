@@ -49,6 +49,11 @@ POISON = (
     TopicAuthorizationFailedError,
 )
 
+# For the relay's connection: rows are merged from the days' partial indexes, which have them in order, and marked one
+# by one by their keys. The planner's figures are from before an outage: it takes the rows that wait to be few, and
+# would read and sort, or hash, all of them for every batch (tried: 230 ms a batch instead of 2, with 200,000 waiting).
+CONNECTION_OPTIONS = "-c enable_sort=off -c enable_hashjoin=off -c enable_mergejoin=off"
+
 _UNSENT = text(
     """
     select id, event_id, type, topic, key, agency_id, sequence, body, traceparent, recorded_at, position, tries
@@ -64,8 +69,9 @@ _UNSENT = text(
 _MARK = text(
     """
     update outbox set sent_at = clock_timestamp(), position = given.position, error = null
-    from unnest(cast(:ids as bigint[]), cast(:positions as bigint[])) as given (id, position)
-    where outbox.id = given.id and sent_at is null
+    from unnest(cast(:ids as bigint[]), cast(:days as timestamptz[]), cast(:positions as bigint[]))
+         as given (id, recorded_at, position)
+    where outbox.id = given.id and outbox.recorded_at = given.recorded_at and sent_at is null
     """
 )
 
@@ -103,14 +109,16 @@ def mark(connection: Connection, sent: Sequence[Sent]) -> None:
     if not sent:
         return
     position = int(connection.execute(text("select position from relay_state for update")).scalar_one())
-    ids, positions = [], []
+    ids, days, positions = [], [], []
     for one in sent:
         ids.append(one.row["id"])
+        # Finds the row's day, so that no other one is looked through.
+        days.append(one.row["recorded_at"])
         # A row that is sent again keeps its place in the order of replays.
         if one.row["position"] is None:
             position += 1
         positions.append(one.row["position"] or position)
-    marked = connection.execute(_MARK, {"ids": ids, "positions": positions}).rowcount
+    marked = connection.execute(_MARK, {"ids": ids, "days": days, "positions": positions}).rowcount
     if marked != len(ids):
         raise RuntimeError(f"{len(ids)} events were sent and {marked} marked: another relay writes this outbox")
     connection.execute(text("update relay_state set position = :position"), {"position": position})
@@ -131,9 +139,9 @@ def note_failure(connection: Connection, row: RowMapping, error: str, *, tries_m
         text(
             "update outbox set tries = tries + 1, error = :error,"
             " parked_at = case when tries + 1 >= :tries_max then clock_timestamp() end"
-            " where id = :id returning parked_at is not null"
+            " where id = :id and recorded_at = :recorded_at returning parked_at is not null"
         ),
-        {"id": row["id"], "error": error[:500], "tries_max": tries_max},
+        {"id": row["id"], "recorded_at": row["recorded_at"], "error": error[:500], "tries_max": tries_max},
     ).scalar_one()
     return bool(parked)
 
@@ -177,7 +185,7 @@ class Sender:
         assert self._producer is not None
         missing = {row["topic"] for row in rows} - self._topics
         if missing:
-            broker.ensure_topics(self._admin, missing)
+            broker.ensure_topics(self._admin, missing, days=self._settings.topic_retention_days)
             self._topics |= missing
         self._producer.begin_transaction()
         spans: list[Span] = []

@@ -7,7 +7,7 @@ A service that needs more subclasses `ServiceSettings`. A wrong or missing value
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +39,9 @@ class ServiceSettings(BaseSettings):
     # At the start every RPC of the whole package kelola.<service>.v1 must have its handler; off (in tests of
     # one area), only the protos that are imported are looked at.
     grpc_whole_package: bool = True
+    # How long a client's connection lasts before it is asked to connect anew (calls under way finish); None: for ever.
+    # Clients that balance over several processes find new ones when they connect.
+    connection_age_seconds: float | None = Field(default=None, gt=0)
     message_bytes_max: int = Field(default=4 * 1024 * 1024, ge=1024)
     # How long a call may take when its caller named no deadline, and the longest that any caller gets.
     deadline_default_seconds: float = Field(default=15.0, gt=0)
@@ -65,8 +68,28 @@ class ServiceSettings(BaseSettings):
 
     # The broker, as host:port,host:port; None: neither relay nor consumers run.
     broker_servers: str | None = None
+    # Mutual TLS with the broker, all three or none (PEM files): who signs the brokers, and who we are. The broker's
+    # access rules know a process by its certificate.
+    broker_ca_file: Path | None = None
+    broker_certificate_file: Path | None = None
+    broker_key_file: Path | None = None
     # The relay may also be a process of its own (`kelola relay SERVICE`).
     relay_enabled: bool = True
+
+    # How long things stay, in days. Topics that a process makes get theirs from here; say the same of your own.
+    topic_retention_days: int = Field(default=7, ge=1)
+    # Sent events, for replays and for a broker that lost its log; then whole days are dropped.
+    outbox_retention_days: int = Field(default=8, ge=1)
+    # The age of the oldest backup that would be restored: its topics' events are then delivered once more.
+    backup_age_days: int = Field(default=35, ge=0)
+    # Which events a consumer took in: not shorter than topics and backups together.
+    inbox_retention_days: int = Field(default=60, ge=1)
+    # Request ids and their answers: a fiscal year and its audit (AIP-155 leaves the time to the service).
+    idempotency_retention_days: int = Field(default=400, ge=1)
+    # Ended sagas and finished operations: as long as an answer that names one.
+    ended_retention_days: int = Field(default=400, ge=1)
+    # Each signed head of the audit chain is also added to this file, a line of JSON each.
+    audit_head_file: Path | None = None
 
     # Who signs people's tokens, and where the public keys are (file:// or http(s)://).
     token_issuer: str = "https://identity.kelola.invalid"  # noqa: S105  # a name, no secret
@@ -87,11 +110,36 @@ class ServiceSettings(BaseSettings):
     otlp_endpoint: str | None = None
     trace_dir: Path | None = None
     log_level: str = "INFO"
+    # One JSON document a line, or lines for a person's eyes (`kelola serve` on a terminal).
+    log_format: Literal["json", "text"] = "json"
 
     @model_validator(mode="after")
     def _deadlines_in_order(self) -> Self:
         if self.deadline_default_seconds > self.deadline_max_seconds:
             raise ValueError("deadline_default_seconds is above deadline_max_seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _broker_tls_is_whole(self) -> Self:
+        files = (self.broker_ca_file, self.broker_certificate_file, self.broker_key_file)
+        if any(files) and not all(files):
+            raise ValueError("set broker_ca_file, broker_certificate_file and broker_key_file, or none of them")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_long_enough(self) -> Self:
+        if self.outbox_retention_days < self.topic_retention_days:
+            raise ValueError("outbox_retention_days is below topic_retention_days: a lost topic could not be refilled")
+        if self.inbox_retention_days < self.topic_retention_days + self.backup_age_days:
+            raise ValueError(
+                "inbox_retention_days is below topic_retention_days + backup_age_days: "
+                "an event that is delivered once more could have its effect twice"
+            )
+        if self.ended_retention_days < self.idempotency_retention_days:
+            raise ValueError(
+                "ended_retention_days is below idempotency_retention_days: an answer that is given again "
+                "could name an operation that is gone"
+            )
         return self
 
     @property

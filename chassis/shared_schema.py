@@ -8,14 +8,14 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
-from chassis import tables
+from chassis import audit_heads, outbox_days, retention, tables
 
 # The app adds; what the relay, verify and audit need is the reader's. Nobody edits or deletes audit rows:
-# the reader may fill the chain's three columns, no other.
+# the reader may fill the chain's three columns, no other. What is old goes by functions that know what is old.
 _GRANTS: dict[str, tuple[str, ...]] = {
     "outbox": (
         "select, insert to {app}",
-        "select, update (sent_at, position, tries, error, parked_at), delete to {reader}",
+        "select, update (sent_at, position, tries, error, parked_at) to {reader}",
     ),
     "relay_state": ("select to {app}", "select, insert, update to {reader}"),
     "broker_offset": ("select, insert, update, delete to {reader}",),
@@ -62,6 +62,9 @@ def create(op: Any, service: str) -> None:
     app, reader = f"{service}_app", f"{service}_reader"
     op.execute(f"grant usage on schema public to {app}, {reader}")
     metadata().create_all(op.get_bind())
+    outbox_days.create(op, reader)
+    audit_heads.create(op, service, reader)
+    retention.create(op, app)
     for table, grants in _GRANTS.items():
         op.execute(f"revoke all on {table} from public")
         for grant in grants:

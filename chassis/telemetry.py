@@ -222,7 +222,7 @@ def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 
 def configure_logging(settings: ServiceSettings) -> None:
-    """JSON lines on stderr, for our own loggers and for those of libraries."""
+    """JSON lines on stderr, or lines of text (`log_format`), for our own loggers and for those of libraries."""
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -237,7 +237,10 @@ def configure_logging(settings: ServiceSettings) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                # Exceptions are text by then (format_exc_info), masked like everything else.
+                structlog.processors.JSONRenderer()
+                if settings.log_format == "json"
+                else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
             ],
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -60,18 +61,24 @@ def call(
         str | None, typer.Option(help="For a mutation that shall be safe to repeat; otherwise one is made.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 30.0,
+    count: Annotated[int | None, typer.Option(min=1, help="End a server stream after so many messages.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Call any RPC, streams too. Prints the answer as JSON (a stream: one line a message)."""
+    """Call any RPC, streams too. Prints the answer as JSON (a stream: one line a message).
+
+    A service's health as it changes: kelola call finance.grpc.health.v1.Health/Watch --count 1
+    """
     import grpc
     from google.protobuf import json_format
 
     from cli.connect import NotRunning, refusal, running_system
     from cli.reflection import find_method
 
+    streams = False
     try:
         with running_system() as system:
             found = find_method(system, method)
+            streams = bool(found.descriptor.server_streaming)
             requests = [found.request(fields, request_id) for fields in _documents(body)]
             if not found.descriptor.client_streaming and len(requests) != 1:
                 fail(f"{method} takes one request, {len(requests)} were given", as_json=as_json, status=2)
@@ -79,8 +86,9 @@ def call(
                 errors.print(f"request_id {requests[0].request_id}", style="dim", markup=False)  # type: ignore[attr-defined]  # a field that its descriptor has
             metadata = [] if _is_public(found) else system.metadata(person)
             channel = system.channel(found.service)
-            for answer in found.call(channel, requests, metadata=metadata, timeout=timeout):
-                if found.descriptor.server_streaming:
+            answers = found.call(channel, requests, metadata=metadata, timeout=timeout)
+            for answer in itertools.islice(answers, count):
+                if streams:
                     line(answer)
                 else:
                     print(json.dumps(answer, indent=None if as_json else 2, ensure_ascii=False))
@@ -90,7 +98,7 @@ def call(
         fail(f"the request does not fit {method}: {bad}", as_json=as_json, status=2)
     except grpc.RpcError as error:
         said = refusal(error)
-        fail(f"{said.pop('code')}: {said.pop('message')}", as_json=as_json, **said)
+        fail(f"{said.pop('code')}: {said.pop('message')}", as_json=as_json, as_line=streams, **said)
 
 
 def _is_public(method: Any) -> bool:

@@ -143,7 +143,7 @@ def parked(service: Service, limit: int = 100, as_json: Json = False) -> None:
 
     with _session(service, as_json) as session:
         rows = [vars(entry) for entry in parking.parked(session, limit=limit)]
-    columns = ["parked_id", "consumer", "type", "key", "tries", "error", "parked_at", "retry_at"]
+    columns = ["parked_id", "consumer", "type", "key", "tries", "malformed", "error", "parked_at", "retry_at"]
     show(rows, as_json=as_json, human=lambda: table(rows, columns) if rows else console.print("nothing is parked"))
 
 
@@ -153,11 +153,19 @@ def retry(
     parked_id: Annotated[list[int] | None, typer.Argument(help="Which (default: all).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Have the running consumer try parked events now."""
+    """Have the running consumer try parked events now. A malformed record stays: drop it, with a reason."""
     from chassis import parking
 
+    asked = set(parked_id or ())
     with _session(service, as_json) as session:
-        count = parking.retry(session, parked_ids=parked_id or None)
+        count = parking.retry(session, parked_ids=sorted(asked) or None)
+        if count < len(asked):
+            session.rollback()
+            fail(
+                f"{len(asked) - count} of {len(asked)} are not parked, or malformed: nothing was retried; "
+                f"`kelola events parked {service}` lists them",
+                as_json=as_json,
+            )
         session.commit()
     show(
         {"service": service, "retried": count},

@@ -45,9 +45,14 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, title: s
     console.print(made)
 
 
-def fail(message: str, *, as_json: bool = False, status: int = 1, **details: Any) -> NoReturn:
-    """End the command: the message on stderr (as JSON on stdout with `--json`), exit `status`."""
-    if as_json:
+def fail(message: str, *, as_json: bool = False, status: int = 1, as_line: bool = False, **details: Any) -> NoReturn:
+    """End the command: the message on stderr (as JSON on stdout with `--json`), exit `status`.
+
+    `as_line` is for commands that have printed JSON lines before: their error is one more line.
+    """
+    if as_json and as_line:
+        line({"error": message, **details})
+    elif as_json:
         print(json.dumps({"error": message, **details}, indent=2, ensure_ascii=False, default=str))
     else:
         errors.print(f"[bold red]error:[/] {message}", markup=True, soft_wrap=True)

@@ -107,8 +107,8 @@ def status(as_json: Json = False) -> None:
         broker = {"bootstrap": system.broker, "kind": system.description.get("broker", {}).get("kind", "")}
 
     def human() -> None:
-        columns = ["service", "health", "address", "pid", "version", "schema", "unsent", "parked", "consumer_lag"]
-        table(rows, columns)
+        columns = ["service", "health", "address", "pid", "version", "schema", "unsent", "parked", "days_held"]
+        table(rows, [*columns, "consumer_lag"])
         console.print(f"broker {broker['kind']} {broker['bootstrap'] or '(not set)'}", markup=False)
 
     show({"services": rows, "broker": broker}, as_json=as_json, human=human)
@@ -141,9 +141,12 @@ def _service_row(system: Any, service: str) -> dict[str, Any]:
 
 
 def _database_figures(system: Any, service: str) -> dict[str, Any]:
-    """Unsent and parked events, and the schema's revision, which only the owner may read."""
+    """Events unsent, parked, and that hold old days back; the schema's revision, which only the owner may read."""
     import psycopg
 
+    from chassis.settings import ServiceSettings
+
+    settings = ServiceSettings(service=service)
     known = system.databases.get(service, {})
     reader = known.get("reader_url") or os.environ.get("KELOLA_DATABASE_READER_URL")
     owner = known.get("owner_url") or os.environ.get("KELOLA_DATABASE_OWNER_URL")
@@ -153,9 +156,13 @@ def _database_figures(system: Any, service: str) -> dict[str, Any]:
             with psycopg.connect(reader, connect_timeout=2) as connection:
                 row = connection.execute(
                     "select (select count(*) from outbox where sent_at is null),"
-                    " (select count(*) from parked where state = 'PARKED')"
+                    " (select count(*) from parked where state = 'PARKED'),"
+                    # Days that stay beyond their time, because they hold an event that was never sent.
+                    " (select count(distinct (recorded_at at time zone 'UTC')::date) from outbox where sent_at is null"
+                    "  and recorded_at < date_trunc('day', clock_timestamp() - make_interval(days => %s), 'UTC'))",
+                    (settings.outbox_retention_days,),
                 ).fetchone()
-                figures |= zip(("unsent", "parked"), row or (), strict=False)
+                figures |= zip(("unsent", "parked", "days_held"), row or (), strict=False)
         if owner:
             with psycopg.connect(owner, connect_timeout=2) as connection:
                 row = connection.execute("select version_num from alembic_version").fetchone()

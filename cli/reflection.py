@@ -65,17 +65,22 @@ class Method:
         )
         sent = iter(requests) if client else next(iter(requests))
         answer = stub(sent, timeout=timeout, metadata=metadata)
-        for message in answer if server else [answer]:
-            yield json_format.MessageToDict(message, preserving_proto_field_name=True, descriptor_pool=self.pool)
+        try:
+            for message in answer if server else [answer]:
+                yield json_format.MessageToDict(message, preserving_proto_field_name=True, descriptor_pool=self.pool)
+        finally:
+            if server:
+                # Whoever has seen enough of a stream ends it.
+                answer.cancel()
 
 
-def methods(system: System, service: str) -> list[Method]:
-    """Every RPC that one running service offers, health and reflection aside."""
+def methods(system: System, service: str, *, infrastructure: bool = False) -> list[Method]:
+    """Every RPC that one running service offers; health and reflection only with `infrastructure`."""
     database = ProtoReflectionDescriptorDatabase(system.channel(service))
     pool = descriptor_pool.DescriptorPool(database)
     found = []
     for name in sorted(database.get_services()):
-        if not name.startswith(_INFRASTRUCTURE):
+        if infrastructure or not name.startswith(_INFRASTRUCTURE):
             for method in pool.FindServiceByName(name).methods:
                 found.append(Method(service, method, pool))
     return found
@@ -92,7 +97,7 @@ def find_method(system: System, wanted: str) -> Method:
     close: list[str] = []
     hits: list[Method] = []
     for service in only:
-        for method in methods(system, service):
+        for method in methods(system, service, infrastructure=True):
             full = method.descriptor.containing_service.full_name
             if full == name or full.endswith(f".{name}"):
                 close.append(method.full_name)
@@ -101,6 +106,7 @@ def find_method(system: System, wanted: str) -> Method:
     if len(hits) == 1:
         return hits[0]
     if hits:
-        raise LookupError(f"{wanted} is several: {', '.join(hit.full_name for hit in hits)}; write the package too")
+        names = ", ".join(f"{hit.service}.{hit.full_name}" for hit in hits)
+        raise LookupError(f"{wanted} is several: write one of {names}")
     known = f"; {name} has {', '.join(each.rpartition('/')[2] for each in close)}" if close else ""
     raise LookupError(f"no running service offers {wanted}{known}; `kelola services` lists all")

@@ -16,11 +16,17 @@ import typer
 from cli.output import Json, console, fail, show
 
 Service = Annotated[str, typer.Argument(help="identity, finance, hr or logistics.")]
+# What these processes answer is their log. A container's is read by machines, a terminal's by a person.
+JsonLog = Annotated[
+    bool,
+    typer.Option("--json", help="Log one JSON document a line, also on a terminal; elsewhere that is what it does."),
+]
 
 
-def serve(service: Service) -> None:
-    """Serve one service's RPCs and consume its events, until SIGTERM."""
-    _known(service)
+def serve(service: Service, as_json: JsonLog = False) -> None:
+    """Serve one service's RPCs and consume its events, until SIGTERM. Logs to stderr: lines of text on a terminal."""
+    _known(service, as_json=as_json)
+    _choose_log_format(as_json)
     os.environ["KELOLA_SERVICE"] = service
     sys.argv = [f"services.{service}"]
     runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)
@@ -37,7 +43,7 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Bring one service's database to the newest schema. Safe to repeat, and at once from several places."""
-    _known(service)
+    _known(service, as_json=as_json)
     from chassis.local.services import upgrade
     from chassis.migrate import provision
     from chassis.settings import ServiceSettings
@@ -53,17 +59,29 @@ def migrate(
     )
 
 
-def relay(service: Service) -> None:
-    """Send one service's events from its outbox to the broker, until SIGTERM. One at a time works, others wait."""
-    _known(service)
+def relay(service: Service, as_json: JsonLog = False) -> None:
+    """Send one service's events from its outbox to the broker, until SIGTERM. One at a time works, others wait.
+
+    Logs to stderr: lines of text on a terminal.
+    """
+    _known(service, as_json=as_json)
+    _choose_log_format(as_json)
     from chassis import relay as relays
     from chassis.settings import ServiceSettings
 
     raise typer.Exit(relays.serve(ServiceSettings(service=service)))
 
 
-def _known(service: str) -> None:
+def _choose_log_format(as_json: bool) -> None:
+    """Text where a person looks, unless JSON is asked for or KELOLA_LOG_FORMAT says something else."""
+    if as_json:
+        os.environ["KELOLA_LOG_FORMAT"] = "json"
+    elif sys.stderr.isatty():
+        os.environ.setdefault("KELOLA_LOG_FORMAT", "text")
+
+
+def _known(service: str, *, as_json: bool) -> None:
     from chassis.local.services import service_names
 
     if service not in service_names():
-        fail(f"there is no service {service!r}; there are: {', '.join(service_names())}", status=2)
+        fail(f"there is no service {service!r}; there are: {', '.join(service_names())}", as_json=as_json, status=2)

@@ -2,7 +2,7 @@
 
 1. errors        outermost, so that no exception's own words leave the process
 2. trace         a span, a log line and the duration of every call
-3. cap           calls and streams that run at once
+3. cap           calls and streams that run at once; none once the server ends
 4. deadline      a default where the caller named none; no work once it is over
 5. authenticate  the token proves a principal
 6. parse         malformed bytes are INVALID_ARGUMENT
@@ -43,6 +43,7 @@ from chassis.errors import (
     PermissionDenied,
 )
 from chassis.grpc.caps import Cap
+from chassis.grpc.connections import UnderWay
 from chassis.grpc.current import working_for
 from chassis.grpc.method import Method
 from chassis.grpc.status import internal_status, new_reference, refusal_of, status_of
@@ -123,6 +124,7 @@ class Chain:
         self._clock = BusinessClock.of(settings)
         self._calls = Cap(settings.calls_max, "calls")
         self._streams = Cap(settings.streams_max, "streams")
+        self.under_way = UnderWay()
         self._duration = metrics.get_meter("kelola").create_histogram(
             "rpc.server.call.duration",
             unit="s",
@@ -220,8 +222,9 @@ class Chain:
             request_id=outcome.call.request_id if outcome.call else None,
         )
 
-    def cap(self, method: Method) -> Any:
+    def cap(self, method: Method, context: grpc.ServicerContext) -> Any:
         """Step 3. Streams hold a thread for their whole length, so they are counted apart."""
+        self.under_way.begin(context)
         return (self._streams if method.server_streaming else self._calls).place()
 
     def deadline(self, method: Method, context: grpc.ServicerContext) -> float:
@@ -345,7 +348,7 @@ class _Links:
         with (
             chain.errors(method, context, outcome),
             chain.trace(method, context, outcome),
-            chain.cap(method),
+            chain.cap(method, context),
             chain.admitted(method, data, context, outcome) as (request, call),
         ):
             return chain.sized(self._handler.answer(request, call))
@@ -357,7 +360,7 @@ class _Links:
         with (
             chain.errors(method, context, outcome),
             chain.trace(method, context, outcome),
-            chain.cap(method),
+            chain.cap(method, context),
             chain.admitted(method, data, context, outcome) as (request, call),
             # Closed here, also when the client goes away: the worker's teardown waits for no collector.
             closing(self._handler.answers(request, call)) as replies,

@@ -67,7 +67,7 @@ class Health(health.HealthServicer):
     def __init__(self, services: Iterable[str]) -> None:
         super().__init__()
         self._watchers: set[Watcher] = set()
-        self._watchers_lock = threading.Lock()
+        self._watchers_changed = threading.Condition()
         # Not SERVING before the server listens and everything it needs has been set up.
         self._names = [WHOLE_SERVER, LIVENESS, *services]
         self._set_all(health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -85,12 +85,14 @@ class Health(health.HealthServicer):
         """Show NOT_SERVING from now on, whatever is set later."""
         self.enter_graceful_shutdown()
 
-    def release_watchers(self) -> None:
-        """End the Watch streams: their clients have seen NOT_SERVING, and the server need not wait for them."""
-        with self._watchers_lock:
-            watchers, self._watchers = self._watchers, set()
+    def release_watchers(self, seconds: float) -> None:
+        """End the Watch streams: their clients have seen NOT_SERVING. At most `seconds` for those who do not read."""
+        with self._watchers_changed:
+            watchers = list(self._watchers)
         for watcher in watchers:
             watcher(None)
+        with self._watchers_changed:
+            self._watchers_changed.wait_for(lambda: self._watchers.isdisjoint(watchers), seconds)
 
     def _set_all(self, status: Any, *, except_liveness: bool = False) -> None:
         for name in self._names:
@@ -110,7 +112,7 @@ class Health(health.HealthServicer):
         """The status of one service now and at each change. It holds no thread."""
         if send_response_callback is not None:
             watcher = send_response_callback
-            with self._watchers_lock:
+            with self._watchers_changed:
                 self._watchers.add(watcher)
             context.add_callback(lambda: self._forget(watcher))
         return super().Watch(request, context, send_response_callback)
@@ -127,8 +129,9 @@ class Health(health.HealthServicer):
         return response
 
     def _forget(self, watcher: Watcher) -> None:
-        with self._watchers_lock:
+        with self._watchers_changed:
             self._watchers.discard(watcher)
+            self._watchers_changed.notify_all()
 
 
 def health_handler(servicer: Health) -> grpc.GenericRpcHandler[Any, Any]:

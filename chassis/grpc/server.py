@@ -17,7 +17,7 @@ from nameko.extensions import SharedExtension
 
 from chassis.auth import Authenticator, KeySource
 from chassis.database import Database
-from chassis.grpc import longrunning
+from chassis.grpc import connections, longrunning
 from chassis.grpc.caps import Cap
 from chassis.grpc.chain import Chain, Denial, Handler
 from chassis.grpc.handlers import check_handlers
@@ -36,6 +36,9 @@ _WAITING_MAX = 512
 _METADATA_BYTES_MAX = 64 * 1024
 _READINESS_EVERY_SECONDS = 1.0
 _READINESS_FAILURES = 2
+# The drain looks this often which connections have become free; a call that ends wakes it sooner.
+_HANG_UP_EVERY_SECONDS = 0.05
+_WATCHERS_SECONDS = 1.0
 _KEEPALIVE = (
     # Ask a silent client after a minute, give it twenty seconds; clients may ask every thirty, also when idle.
     ("grpc.keepalive_time_ms", 60_000),
@@ -43,6 +46,13 @@ _KEEPALIVE = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
 )
+
+
+def _connection_age(settings: ServiceSettings) -> list[tuple[str, int]]:
+    """The option of gRPC that ends connections in good order: no new calls on them, those under way finish."""
+    if settings.connection_age_seconds is None:
+        return []
+    return [("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1000))]
 
 
 class GrpcServer(SharedExtension):
@@ -53,6 +63,7 @@ class GrpcServer(SharedExtension):
         self._registered: list[tuple[Handler, MethodDescriptor]] = []
         self._server: grpc.Server | None = None
         self._health: Health | None = None
+        self._under_way: connections.UnderWay | None = None
         self._port: int | None = None
 
     def register(self, handler: Handler, method: MethodDescriptor) -> None:
@@ -72,6 +83,7 @@ class GrpcServer(SharedExtension):
             policy=policy,
         )
         chain = Chain(settings, authenticator, on_denied=self._on_denied)
+        self._under_way = chain.under_way
         for handler, descriptor in self._registered:
             self._serve(chain, handler, descriptor, None)
         for handler, descriptor in self._operations():
@@ -93,6 +105,7 @@ class GrpcServer(SharedExtension):
                 ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
                 ("grpc.so_reuseport", int(settings.grpc_reuse_port)),
                 *_KEEPALIVE,
+                *_connection_age(settings),
             ],
             maximum_concurrent_rpcs=settings.threads + _WAITING_MAX,
         )
@@ -145,17 +158,31 @@ class GrpcServer(SharedExtension):
                 health.ready(failures == 0)
 
     def stop(self) -> None:
-        """Drain: show NOT_SERVING, take nothing new, let what runs finish within the grace."""
-        if self._server is None or self._health is None:
+        """Drain: show NOT_SERVING, begin nothing new, let what runs finish within the grace, then close.
+
+        What a client sends meanwhile ends UNAVAILABLE, and so does what runs longer (`chassis.grpc.connections`).
+        """
+        if self._server is None or self._health is None or self._under_way is None:
             return
         settings: ServiceSettings = self.container.settings
         self._health.drain()
         if self._port is not None:
             time.sleep(settings.drain_notice_seconds)
-        stopped = self._server.stop(settings.grace_seconds)
-        self._health.release_watchers()
-        stopped.wait(settings.grace_seconds + 1)
+            self._drain(self._port, self._health, self._under_way, settings.grace_seconds)
+        # Nobody is connected any more; what still runs has no one to answer.
+        self._server.stop(0).wait(1)
         self._server = None
+
+    @staticmethod
+    def _drain(port: int, health: Health, under_way: connections.UnderWay, grace_seconds: float) -> None:
+        end = time.monotonic() + grace_seconds
+        under_way.close()
+        connections.stop_listening(port)
+        health.release_watchers(_WATCHERS_SECONDS)
+        while (busy := under_way.ports()) and time.monotonic() < end:
+            connections.hang_up(port, except_ports=busy)
+            under_way.wait(_HANG_UP_EVERY_SECONDS)
+        connections.hang_up(port)
 
     @property
     def address(self) -> str:

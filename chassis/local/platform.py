@@ -149,6 +149,7 @@ class Platform:
             "KELOLA_CLIENT_JWKS": str(self.keys.clients_jwks),
             "KELOLA_DATA_DIR": str(self.directory / service),
             "KELOLA_TRACE_DIR": str(self.directory / "spans"),
+            "KELOLA_AUDIT_HEAD_FILE": str(audit_head_file(self.directory, service)),
         }
 
     def wait_until_serving(self, service: str, *, seconds: float = _HEALTH_SECONDS) -> None:
@@ -282,6 +283,11 @@ class Platform:
             },
         }
         write_private(self.directory / "platform.json", json.dumps(described, indent=1))
+
+
+def audit_head_file(directory: Path, service: str) -> Path:
+    """Where the platform on `directory` adds the signed heads of a service's audit chain."""
+    return directory / "audit" / f"{service}.heads.jsonl"
 
 
 def holder(directory: Path) -> int | None:

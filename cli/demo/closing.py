@@ -261,10 +261,14 @@ def after_the_fact(trace_id: str) -> dict[str, Any]:
     """What needs the whole month written: the invariants, the events by topic, the trace from request to payment."""
     checked = reports()
     problems = [
-        f"{report.service} {problem.invariant}: {problem.what}" for report in checked for problem in report.problems
+        f"{report.service} {problem.invariant}: {problem.what}"
+        for report in checked
+        for problem in (*report.problems, *report.waiting)
     ]
     if problems:
-        raise DemoStopped("kelola verify found what does not hold:\n  " + "\n  ".join(problems))
+        raise DemoStopped(
+            "kelola verify --strict found what does not hold, or waits for a person:\n  " + "\n  ".join(problems)
+        )
     return {
         "verify": {report.service: {"problems": 0, **report.figures} for report in checked},
         "events_by_topic": topics(),

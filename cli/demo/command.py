@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import Json, console, fail, show, table
+from cli.verify import between
 
 _TRACE_LINES = 60
 
@@ -73,13 +74,11 @@ def _tables(summary: dict[str, Any]) -> None:
         console.print(f"{span['service']:<10} {label:<90} {span['milliseconds']:>9,.1f} ms", markup=False)
     if len(spans) > _TRACE_LINES:
         console.print(f"… {len(spans) - _TRACE_LINES} more: kelola trace show {summary['trace_of_one_requisition']}")
-    table([{"service": name, **row} for name, row in summary["verify"].items()], _columns(summary["verify"]))
+    for names in ([each for each in summary["verify"] if each != between.NAME], [between.NAME]):
+        rows = [{"service": name, **summary["verify"][name]} for name in names]
+        table(rows, list(dict.fromkeys(column for row in rows for column in row)))
     console.print(f"all invariants hold; {summary['seconds']:g} s", style="green")
 
 
 def _services(spans: list[dict[str, Any]]) -> list[str]:
     return sorted({span["service"] for span in spans})
-
-
-def _columns(verified: dict[str, dict[str, Any]]) -> list[str]:
-    return ["service", *dict.fromkeys(name for row in verified.values() for name in row)]

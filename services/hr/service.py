@@ -7,6 +7,7 @@ from nameko.extensions import DependencyProvider
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.peer import Peer
+from chassis.retention import RetentionEntrypoints
 from services.hr.employee.entrypoints import EmployeeEntrypoints
 from services.hr.payroll import pack
 from services.hr.payroll.entrypoints import PayrollEntrypoints
@@ -28,7 +29,7 @@ class PayPack(DependencyProvider):
         return self.pack
 
 
-class HrService(UnitEntrypoints, PositionEntrypoints, EmployeeEntrypoints, PayrollEntrypoints):
+class HrService(UnitEntrypoints, PositionEntrypoints, EmployeeEntrypoints, PayrollEntrypoints, RetentionEntrypoints):
     """Units, positions, employments, payroll."""
 
     name = "hr"

@@ -4,7 +4,37 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from chassis.verify import PROBLEMS_MAX, Problem
+from chassis.told import compare, numbered, told, versions, versions_that_were
+from chassis.verify import PROBLEMS_MAX, Findings, Problem, together
+
+_EVENTS = "kelola.hr.v1."
+# I6. Not one to one, and so not here: PositionChanged (a seat that is filled or vacated gets a version too),
+# EmployeeChanged (so does an answer of finance) and PayrollRunRefused (a refused run may be approved again).
+TOLD = (
+    versions(f"{_EVENTS}UnitCreated", f"{_EVENTS}UnitChanged", table="unit", key="unit_id"),
+    told(f"{_EVENTS}PositionCreated", "position", "position_id"),
+    told(f"{_EVENTS}EmployeeHired", "employee", "employee_id", where="state in ('ACTIVE', 'SEPARATING', 'SEPARATED')"),
+    told(f"{_EVENTS}EmployeeHireRefused", "employee", "employee_id", where="state = 'REFUSED'"),
+    told(f"{_EVENTS}EmployeeSeparated", "employee", "employee_id", where="state = 'SEPARATED'"),
+    told(f"{_EVENTS}PayrollRunComputed", "payroll_run", "payroll_run_id", where="state <> 'COMPUTING'"),
+    told(f"{_EVENTS}PayrollRunApproved", "payroll_run", "payroll_run_id", where="state in ('APPROVED', 'PAID')"),
+    told(f"{_EVENTS}PayrollRunPaid", "payroll_run", "payroll_run_id", where="state = 'PAID'"),
+    told(f"{_EVENTS}PayrollRunCancelled", "payroll_run", "payroll_run_id", where="state = 'CANCELLED'"),
+)
+
+NUMBERED = (
+    numbered(f"{_EVENTS}PositionCreated", f"{_EVENTS}PositionChanged", table="position", key="position_id"),
+    numbered(
+        *(f"{_EVENTS}Employee{what}" for what in ("Hired", "HireRefused", "Changed", "Separated")),
+        table="employee",
+        key="employee_id",
+    ),
+    numbered(
+        *(f"{_EVENTS}PayrollRun{what}" for what in ("Computed", "Approved", "Refused", "Paid", "Cancelled")),
+        table="payroll_run",
+        key="payroll_run_id",
+    ),
+)
 
 # I8: each payslip's net = gross + tax allowance − deductions, and its lines are its sums.
 _PAYSLIP_LINES = """
@@ -106,6 +136,11 @@ _CHECKS = (
     ("I8", _FACTS_OVERLAP),
     ("I8", _SEATS),
 )
+
+
+def effects(connection: Connection) -> Findings:
+    """I6: each effect and its one event."""
+    return together([compare(connection, TOLD), versions_that_were(connection, NUMBERED)])
 
 
 def problems(connection: Connection) -> list[Problem]:

@@ -1,5 +1,6 @@
 """What must hold in identity's books, asked from outside by the reader's role.
 
+I6  each person's and agency's every version, each grant and its end, and each legal entity is told by one event
 I9  no grant was made by its holder, nor by a person outside the registry
 I12 no national id in the clear in outbox, idempotency or audit
 IDENTITY-1  no two grants of one role to one person at one agency share a day
@@ -20,7 +21,8 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, text
 
-from chassis.verify import PROBLEMS_MAX, Problem
+from chassis.told import compare, told, versions
+from chassis.verify import PROBLEMS_MAX, Findings, Problem
 from services.identity.person import sealing, store
 from services.identity.person.sealing import Sealer
 from services.identity.person.tables import PersonRow
@@ -30,6 +32,21 @@ log = structlog.get_logger("services.identity.verify")
 _PAGE = 1_000
 # A NIK: 16 digits that do not begin with 0, as a legal entity's public tax number does.
 _NATIONAL_ID = re.compile(rb"(?<![0-9])[1-9][0-9]{15}(?![0-9])")
+
+
+_EVENTS = "kelola.identity.v1."
+TOLD = (
+    versions(f"{_EVENTS}PersonRegistered", f"{_EVENTS}PersonUpdated", table="person", key="person_id"),
+    versions(f"{_EVENTS}AgencyCreated", f"{_EVENTS}AgencyChanged", table="agency", key="agency_id"),
+    told(f"{_EVENTS}LegalEntityRegistered", "legal_entity", "legal_entity_id"),
+    told(f"{_EVENTS}GrantCreated", "access_grant", "grant_id"),
+    told(f"{_EVENTS}GrantRevoked", "access_grant", "grant_id", where="revoked_at is not null"),
+)
+
+
+def effects(connection: Connection) -> Findings:
+    """I6: each effect and its one event."""
+    return compare(connection, TOLD)
 
 
 def problems(connection: Connection) -> list[Problem]:

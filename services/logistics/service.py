@@ -5,6 +5,7 @@ from __future__ import annotations
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.peer import Peer
+from chassis.retention import RetentionEntrypoints
 from services.logistics.catalog.entrypoints import CatalogEntrypoints
 from services.logistics.counting.entrypoints import CountingEntrypoints
 from services.logistics.ordering.entrypoints import OrderingEntrypoints
@@ -23,6 +24,7 @@ class LogisticsService(
     ReceivingEntrypoints,
     StockEntrypoints,
     CountingEntrypoints,
+    RetentionEntrypoints,
 ):
     """Goods and services from the request to the shelf, and from there into use."""
 

@@ -1,5 +1,6 @@
 """What must hold in logistics' books, asked from outside by the reader's role.
 
+I6  what a document came to, each acceptance and each stock movement is told by one event
 I7  stock on hand = Σ movements, per position, in quantity and value; ≥ 0 unless the item's policy allows negative;
     each movement has the value that its history gives it (late news is corrected); numbers per agency are 1, 2, 3 …
 I9  no requisition, order, receipt or count was approved by its maker
@@ -16,9 +17,75 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chassis.errors import KelolaError
-from chassis.verify import PROBLEMS_MAX, Problem
+from chassis.told import Told, compare, numbered, told, versions, versions_that_were
+from chassis.verify import PROBLEMS_MAX, Findings, Problem, together
 from services.logistics.catalog.domain import ValuationMethod
 from services.logistics.stock.domain import Entry, Kind, Policy, Position, replay
+
+_EVENTS = "kelola.logistics.v1."
+# A refused document may be approved again, so RequisitionRefused and PurchaseOrderRefused are not one to one.
+TOLD = (
+    versions(f"{_EVENTS}ItemCreated", f"{_EVENTS}ItemChanged", table="item", key="item_id"),
+    versions(
+        *(f"{_EVENTS}{name}" for name in ("SupplierRegistered", "SupplierChanged", "SupplierDebarred")),
+        table="supplier",
+        key="supplier_id",
+    ),
+    told(
+        f"{_EVENTS}RequisitionApproved",
+        "requisition",
+        "requisition_id",
+        where="approved_at is not null and status not in ('PENDING', 'REFUSED')"
+        " and coalesce(refusal, 'null') = 'null'::jsonb",
+    ),
+    told(
+        f"{_EVENTS}RequisitionCancelled",
+        "requisition",
+        "requisition_id",
+        where="cancelled_by_person_id is not null and status <> 'CANCELLING'",
+    ),
+    told(f"{_EVENTS}RequisitionPaid", "requisition", "requisition_id", where="status = 'PAID'"),
+    # `issued_on` is set while finance is asked, and taken away when it refuses.
+    told(
+        f"{_EVENTS}PurchaseOrderIssued",
+        "purchase_order",
+        "purchase_order_id",
+        where="issued_on is not null and status <> 'PENDING'",
+    ),
+    told(
+        f"{_EVENTS}PurchaseOrderCancelled",
+        "purchase_order",
+        "purchase_order_id",
+        where="cancelled_by_person_id is not null and status <> 'CANCELLING'",
+    ),
+    told(f"{_EVENTS}PurchaseOrderPaid", "purchase_order", "purchase_order_id", where="status = 'PAID'"),
+    # Its key is the order's, of which each acceptance is told.
+    told(f"{_EVENTS}GoodsAccepted", "receipt", "purchase_order_id", where="status = 'ACCEPTED'", born="receipt_id"),
+    Told(
+        (f"{_EVENTS}StockMovementPosted",),
+        "select agency_id as key, stock_movement_id as born, stock_movement_number as sequence from stock_movement",
+        numbered=True,
+    ),
+)
+
+NUMBERED = (
+    numbered(
+        *(f"{_EVENTS}Requisition{what}" for what in ("Approved", "Refused", "Cancelled", "Paid")),
+        table="requisition",
+        key="requisition_id",
+    ),
+    numbered(
+        *(f"{_EVENTS}PurchaseOrder{what}" for what in ("Issued", "Refused", "Cancelled", "Paid")),
+        f"{_EVENTS}GoodsAccepted",
+        table="purchase_order",
+        key="purchase_order_id",
+    ),
+)
+
+
+def effects(connection: Connection) -> Findings:
+    """I6: each effect and its one event."""
+    return together([compare(connection, TOLD), versions_that_were(connection, NUMBERED)])
 
 
 def problems(connection: Connection) -> list[Problem]:

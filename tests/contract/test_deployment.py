@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
 
 from chassis.local.services import service_names
 from chassis.settings import ServiceSettings
+from tools import deploy_secrets
 from tools.descriptors import ROOT
 
 _COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
@@ -46,3 +48,26 @@ def test_the_services_know_every_variable_that_they_are_given():
     }
 
     assert given - known == set()
+
+
+def test_keys_and_passwords_are_made_once_for_the_server_that_is_named(tmp_path):
+    def made() -> dict[str, str]:
+        files = (path for path in tmp_path.rglob("*") if path.is_file())
+        return {str(path.relative_to(tmp_path)): path.read_text(encoding="utf-8") for path in files}
+
+    deploy_secrets.main(tmp_path, "db.example:5433")
+    first = made()
+    deploy_secrets.main(tmp_path, "db.example:5433")
+
+    assert made() == first
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.rglob("*") if path.is_file()} == {0}
+    for service in service_names():
+        for role in ("app", "reader", "owner"):
+            url = first[f"urls/{service}-{role}"]
+            assert re.fullmatch(rf"postgresql://{service}_{role}:[\w-]+@db\.example:5433/{service}", url)
+            assert f"KELOLA_DATABASE_{role.upper()}_URL={url}\n" in first[f"{service}.admin.env"]
+        assert "OWNER" not in first[f"{service}.env"]
+    # What the chart's Secret `identityKeysSecret` holds.
+    assert json.loads(first["identity/sealing_keys.json"])["master_keys"]
+    assert json.loads(first["identity/token_keys.json"])["keys"]
+    assert json.loads(first["keys/clients.jwks.json"])["keys"]

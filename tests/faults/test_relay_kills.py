@@ -1,11 +1,13 @@
 """T2: a relay is killed twenty times while it sends. Duplicates on the topic are allowed; effects are exactly once.
 
+A relay that is asked to end sends first what was committed before.
 (A death between send and mark by failpoint, 180 times, is in tests/integration/chassis/test_relay.py.)
 """
 
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 
@@ -14,13 +16,14 @@ import pytest
 from google.type import decimal_pb2
 
 from chassis.ids import derived_id
+from chassis.testing import wait_until
 from cli.demo import cast
 from cli.verify import reports
-from kelola.finance.v1 import payables_pb2, payables_pb2_grpc
 from kelola.logistics.v1 import stock_pb2, stock_pb2_grpc
 from tests.faults.conftest import Town
-from tests.faults.load import PASSING, rows
+from tests.faults.load import PASSING, Load, rows
 from tests.faults.settling import settle
+from tests.faults.stock import finance_follows, stock_up
 
 _KILLS = 20
 _STORES = 4
@@ -35,7 +38,8 @@ def test_t2_effects_are_exactly_once_when_the_relay_is_killed_twenty_times(town:
     chance = random.Random(seed)
     labels = [unit.label for unit in cast.units()][:_STORES]
     for label in labels:
-        _stock_up(town, label)
+        stock_up(town, label)
+    before = {label: _movements(town, label) for label in labels}
     storekeepers = [threading.Thread(target=_issue, args=(town, label)) for label in labels]
     for thread in storekeepers:
         thread.start()
@@ -49,13 +53,10 @@ def test_t2_effects_are_exactly_once_when_the_relay_is_killed_twenty_times(town:
 
     for label in labels:
         agency_id = town.foundation.agencies[label]
-        # One movement for the count, one for each issue; finance has posted each once, in order, up to the last.
-        [moved] = rows(
-            town, "logistics", "select count(*), max(stock_movement_number) from stock_movement where agency_id = :a",
-            a=agency_id,
-        )  # fmt: skip
-        assert moved == (_ISSUES_A_STORE + 1, _ISSUES_A_STORE + 1)
-        posted = _finance_follows(town, agency_id, moved[1])
+        # A movement for each issue, numbered without a gap; finance has posted each once, in order, up to the last.
+        moved = _movements(town, label)
+        assert moved == (before[label][0] + _ISSUES_A_STORE, before[label][0] + _ISSUES_A_STORE)
+        posted = finance_follows(town, agency_id)
         assert posted == moved[1]
         # The books: one journal entry for each movement, and the stock that they leave is the stock that there is.
         [booked] = rows(
@@ -70,32 +71,15 @@ def test_t2_effects_are_exactly_once_when_the_relay_is_killed_twenty_times(town:
     assert problems == []
 
 
-def _stock_up(town: Town, label: str) -> None:
-    """A counted and approved opening stock, so that there is something to give out."""
-    count = town.government.do(
-        stock_pb2_grpc.StockServiceStub,
-        "CreateStockCount",
-        stock_pb2.CreateStockCountRequest(
-            stock_count=stock_pb2.StockCount(
-                agency_id=town.foundation.agencies[label],
-                warehouse_id=town.market.warehouses[label],
-                item_id=town.market.item_id,
-                counted_quantity=decimal_pb2.Decimal(value="1000"),
-                unit_price=decimal_pb2.Decimal(value="1500.25"),
-                currency_code="IDR",
-                cause="opening",
-            )
-        ),
-        by="storekeeper",
-        step=f"relay-kills/count/{label}",
+def _movements(town: Town, label: str) -> tuple[int, int]:
+    """How many stock movements the agency has, and the last one's number."""
+    [moved] = rows(
+        town,
+        "logistics",
+        "select count(*), max(stock_movement_number) from stock_movement where agency_id = :a",
+        a=town.foundation.agencies[label],
     )
-    town.government.do(
-        stock_pb2_grpc.StockServiceStub,
-        "ApproveStockCount",
-        stock_pb2.ApproveStockCountRequest(name=count.name),
-        by="requisition_approver",
-        step=f"relay-kills/approve-count/{label}",
-    )
+    return moved[0], moved[1]
 
 
 def _issue(town: Town, label: str) -> None:
@@ -122,15 +106,27 @@ def _issue(town: Town, label: str) -> None:
         time.sleep(0.2)
 
 
-def _finance_follows(town: Town, agency_id: str, last: int) -> int:
-    control = town.government.wait(
-        lambda: town.government.read(
-            payables_pb2_grpc.PayablesServiceStub,
-            "GetStockControl",
-            payables_pb2.GetStockControlRequest(agency_id=agency_id),
-            by="auditor",
-        ),
-        until=lambda seen: seen.stock_movement_number >= last,
-        what="finance's stock control",
-    )
-    return int(control.stock_movement_number)
+@pytest.mark.slow
+@pytest.mark.broker
+@pytest.mark.timeout(300)
+def test_t20_a_relay_that_is_asked_to_end_under_load_sends_what_was_committed_before(town: Town, seed: int):
+    child = town.platform.children["finance-relay"]
+    unsent = "select event_id from outbox where sent_at is null and parked_at is null"
+
+    with Load(town, seed, clients=8, province=33).running() as load:
+        wait_until(lambda: load.served["journal"] > 10, what="journal entries")
+        # A relay that stands still for a moment has something left to send when it is asked to end.
+        child.signal(signal.SIGSTOP)
+        wait_until(lambda: len(rows(town, "finance", unsent)) > 10, what="unsent events")
+        waiting = {row[0] for row in rows(town, "finance", unsent)}
+        child.signal(signal.SIGTERM)
+        child.signal(signal.SIGCONT)
+        status = child.stop(grace_seconds=30)
+        left = {row[0] for row in rows(town, "finance", unsent)}
+        town.platform.start_relay("finance")
+    settle(town)
+
+    assert status == 0
+    assert waiting & left == set()
+    assert load.passing == {}, "no RPC waits for a relay"
+    assert load.defects == []

@@ -47,9 +47,16 @@ class MovedPlatform(Platform):
         return super().environment(service) | self._clock
 
     def crash_and_wake_a_day_later(self) -> None:
-        """Kill every service at once, and start them again when the business clock shows the next day."""
+        """Kill every service at once, and start them again a day later by the business clock and by the request ids.
+
+        Their age is kept by the database's own clock, which nobody moves: so the ids are made a day older, before the
+        services start and look for what is too old.
+        """
         for service in self.services:
             self.children[service].kill()
+        for service in self.services:
+            with self.postgres.connect(service) as connection:
+                connection.execute("update idempotency set claimed_at = claimed_at - interval '1 day'")
         offset = int(self._clock["KELOLA_CLOCK_OFFSET_SECONDS"]) + _DAY_SECONDS
         self._clock |= {"KELOLA_CLOCK_OFFSET_SECONDS": str(offset)}
         for service in self.services:
@@ -108,10 +115,13 @@ def lived(system: MovedPlatform) -> Iterator[Lived]:
 
 @pytest.fixture(scope="session")
 def kelola(system: Platform) -> Callable[..., Any]:
-    """Run a command of the command line on the running system; what it printed, as JSON or as a list of JSON lines."""
+    """Run a command of the command line on the running system; what it printed, as JSON or as a list of JSON lines.
+
+    `stdin` is what the command reads from its standard input: nothing, unless given.
+    """
     environment = {**os.environ, "KELOLA_HOME": str(system.directory)}
 
-    def run(*arguments: str, status: int = 0) -> Any:
+    def run(*arguments: str, status: int = 0, stdin: str = "") -> Any:
         done = subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments, "--json"],
             env=environment,
@@ -119,7 +129,7 @@ def kelola(system: Platform) -> Callable[..., Any]:
             text=True,
             timeout=120,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
         )
         assert done.returncode == status, done.stdout + done.stderr
         try:

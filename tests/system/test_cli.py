@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaProducer
+
+from chassis.testing import wait_until
+from cli.platform import _consumer_lag
 
 SERVICES = {"identity", "finance", "hr", "logistics"}
 
@@ -149,6 +154,216 @@ def _officer(kelola, government, role: str) -> str:
     grant = {"person_id": person_id, "role": role, "agency_id": government["agency_id"]}
     kelola("call", "AccessService/CreateGrant", json.dumps({"grant": grant}))
     return person_id
+
+
+def test_a_stream_of_entries_is_sent_from_a_file_and_from_stdin_and_posted_once(kelola, government, tmp_path):
+    accountant = _officer(kelola, government, "finance.accountant")
+    agency_id, year = government["agency_id"], 2025
+    kelola("load", "chart", "--as", accountant)
+    fund = {"kind": "DIMENSION_KIND_FUND", "code": "APBA", "display_name": "Dana umum", "valid_from": {"year": 2021}}
+    fund["valid_from"] |= {"month": 1, "day": 1}
+    for method, body in (
+        ("AccountService/BatchCreateDimensionValues", {"dimension_values": [fund]}),
+        (
+            "FiscalCalendarService/CreateFiscalYear",
+            {"fiscal_year": {"agency_id": agency_id, "year": year, "functional_currency": "IDR"}},
+        ),
+        (
+            "FiscalCalendarService/OpenFiscalPeriods",
+            {"agency_id": agency_id, "year": year, "first_number": 1, "last_number": 12},
+        ),
+    ):
+        kelola("call", method, json.dumps(body), "--as", accountant)
+    lines = [json.dumps(_entry(agency_id, amount, str(uuid4()))) for amount in (1, 2, 3)]
+    short = json.dumps(_entry(agency_id, 4, str(uuid4()), credited=5))
+    file = tmp_path / "entries.jsonl"
+    file.write_text("\n".join([*lines[:2], short]) + "\n", encoding="utf-8")
+    command = ("call", "LedgerService/ImportJournalEntries")
+
+    from_file = kelola(*command, f"@{file}", "--as", accountant)
+    from_stdin = kelola(*command, "-", "--as", accountant, stdin="\n".join(lines))
+
+    assert (from_file.get("posted_count"), from_file.get("refused_count")) == ("2", "1"), from_file
+    assert [each["position"] for each in from_file["refusals"]] == ["3"]
+    # The first two are known by their request ids and stand; the third is new.
+    assert from_stdin == {"posted_count": "3"}
+    listed = kelola(
+        *("call", "LedgerService/ListJournalEntries", json.dumps({"agency_id": agency_id, "page_size": 100})),
+        *("--as", accountant),
+    )
+    assert sorted(entry["description"] for entry in listed["journal_entries"]) == [f"Retribusi {n}" for n in (1, 2, 3)]
+
+
+def test_a_line_that_is_no_request_is_named_and_nothing_is_posted(kelola, government):
+    bad = kelola("call", "LedgerService/ImportJournalEntries", "-", status=2, stdin='{"journal_entry": {"colour": 1}}')
+    broken = kelola("call", "LedgerService/ImportJournalEntries", "-", status=2, stdin='{"journal_entry": ')
+
+    assert "colour" in bad["error"]
+    assert "does not fit" in broken["error"]
+
+
+def _entry(agency_id: str, amount: int, request_id: str, *, credited: int | None = None) -> dict:
+    """Dr a receivable / Cr revenue, as a request of an import; out of balance when `credited` differs."""
+
+    def line(account_code: str, side: str, units: int) -> dict:
+        place = {"basis": "BASIS_ACCRUAL", "fund_code": "APBA", "account_code": account_code}
+        return {**place, side: {"currency_code": "IDR", "units": str(units)}}
+
+    entry = {
+        "agency_id": agency_id,
+        "effective_on": {"year": 2025, "month": 1, "day": 6},
+        "description": f"Retribusi {amount}",
+        "lines": [line("1.1.04.01", "debit", amount), line("7.1.01.01", "credit", credited or amount)],
+    }
+    return {"journal_entry": entry, "request_id": request_id}
+
+
+@contextmanager
+def refusing_names(system, beginning: str):
+    """For the block, logistics' own database refuses legal entities whose name begins so: their events are parked."""
+    with system.postgres.connect("logistics") as connection:
+        connection.execute(
+            "alter table legal_entity add constraint refused_for_now"
+            f" check (display_name not like '{beginning}%') not valid"
+        )
+    try:
+        yield
+    finally:
+        with system.postgres.connect("logistics") as connection:
+            connection.execute("alter table legal_entity drop constraint refused_for_now")
+
+
+def _legal_entity(kelola, government, name: str) -> str:
+    """A registered legal entity; its id. Identity tells logistics of it."""
+    owner = _officer(kelola, government, "auditor")
+    entity = {
+        "display_name": name,
+        "tax_number": f"0{secrets.randbelow(10**8):08d}012000",
+        "owners": [{"person_id": owner, "kind": "OWNERSHIP_KIND_DIRECTOR"}],
+    }
+    return kelola("call", "OrganizationService/CreateLegalEntity", json.dumps({"legal_entity": entity}))[
+        "legal_entity_id"
+    ]
+
+
+def _kept(system, legal_entity_id: str) -> tuple[int, int]:
+    """How often logistics keeps a legal entity, and how often it took its event in."""
+    with system.postgres.connect("logistics") as connection:
+        (kept,) = connection.execute(
+            "select count(*) from legal_entity where legal_entity_id = %s", (legal_entity_id,)
+        ).fetchone()
+        (taken,) = connection.execute(
+            "select count(*) from inbox join parked using (event_id)"
+            " where parked.key = %s and inbox.consumer = 'on_legal_entity_registered'",
+            (legal_entity_id,),
+        ).fetchone()
+    return kept, taken
+
+
+def _replayed(system, kelola, service: str, *, until: str) -> None:
+    """Send a service's events again, and wait until `until` has read them all."""
+    assert kelola("events", "replay", service, "--send")["sent"] > 0
+    wait_until(lambda: _consumer_lag(system.broker.bootstrap, until) == 0, what=f"{until} caught up", seconds=60)
+
+
+def _parked_of(kelola, legal_entity_id: str) -> list[dict]:
+    return [row for row in kelola("events", "parked", "logistics") if row["key"] == legal_entity_id]
+
+
+def test_a_parked_event_is_retried_once_its_cause_is_gone_and_has_its_effect_once(system, kelola, government):
+    with refusing_names(system, "CV Ditolak"):
+        legal_entity_id = _legal_entity(kelola, government, "CV Ditolak Sementara")
+        (parked,) = wait_until(lambda: _parked_of(kelola, legal_entity_id), what="the event is parked", seconds=60)
+        # Delivered again, it is the same event.
+        _replayed(system, kelola, "identity", until="logistics")
+        assert [row["parked_id"] for row in _parked_of(kelola, legal_entity_id)] == [parked["parked_id"]]
+
+        plain, strict = kelola("verify"), kelola("verify", "--strict", status=1)
+        assert plain["holds"], plain["problems"]
+        assert any("legal entities" in each["what"] for each in plain["not_compared"])
+        assert (strict["holds"], strict["problems"]) == (False, [])
+        assert any(parked["event_id"] in each["what"] for each in strict["waiting"])
+
+        # A retry before the cause is gone changes nothing for good.
+        kelola("events", "retry", "logistics", str(parked["parked_id"]))
+        time.sleep(1)
+        assert len(_parked_of(kelola, legal_entity_id)) == 1
+        assert _kept(system, legal_entity_id) == (0, 0)
+
+    retried = kelola("events", "retry", "logistics", str(parked["parked_id"]))
+    wait_until(lambda: not _parked_of(kelola, legal_entity_id), what="the event is taken in", seconds=60)
+    _replayed(system, kelola, "identity", until="logistics")
+
+    assert retried == {"service": "logistics", "retried": 1}
+    assert parked["type"] == "kelola.identity.v1.LegalEntityRegistered"
+    assert parked["tries"] >= 5
+    assert _kept(system, legal_entity_id) == (1, 1)
+
+
+def test_a_parked_event_is_dropped_with_a_reason_and_a_replay_does_not_bring_it_back(system, kelola, government):
+    with refusing_names(system, "CV Dibuang"):
+        legal_entity_id = _legal_entity(kelola, government, "CV Dibuang")
+        (parked,) = wait_until(lambda: _parked_of(kelola, legal_entity_id), what="the event is parked", seconds=60)
+
+    without_reason = kelola("events", "drop", "logistics", str(parked["parked_id"]), "--reason", " ", status=1)
+    dropped = kelola("events", "drop", "logistics", str(parked["parked_id"]), "--reason", "a test's entity")
+    again = kelola("events", "drop", "logistics", str(parked["parked_id"]), "--reason", "a test's entity", status=1)
+    too_late = kelola("events", "retry", "logistics", str(parked["parked_id"]), status=1)
+    _replayed(system, kelola, "identity", until="logistics")
+
+    assert "say why" in without_reason["error"]
+    assert dropped == {"service": "logistics", "dropped": parked["parked_id"]}
+    assert str(parked["parked_id"]) in again["error"]
+    assert "nothing was retried" in too_late["error"]
+    assert _parked_of(kelola, legal_entity_id) == []
+    assert _kept(system, legal_entity_id) == (0, 0)
+    with system.postgres.connect("logistics") as connection:
+        row = connection.execute(
+            "select state, resolved_by <> '', resolved_reason from parked where parked_id = %s", (parked["parked_id"],)
+        ).fetchone()
+    assert row == ("DROPPED", True, "a test's entity")
+    answer = kelola("verify", "--strict")
+    assert answer["holds"]
+    assert any("a person dropped" in each["what"] for each in answer["not_compared"])
+
+
+def test_a_malformed_record_is_parked_once_and_only_dropped(system, kelola, government):
+    key, topic = str(uuid4()), "kelola.identity.organization.v1"
+    producer = KafkaProducer(bootstrap_servers=system.broker.bootstrap)
+
+    def poison() -> None:
+        headers = [("ce_type", b"kelola.identity.v1.LegalEntityRegistered"), ("ce_specversion", b"1.0")]
+        producer.send(topic, b"nonsense", key=key.encode(), headers=headers).get(10)
+
+    try:
+        poison()
+        (parked,) = wait_until(lambda: _parked_of(kelola, key), what="the record is parked", seconds=60)
+        poison()
+        wait_until(
+            lambda: _consumer_lag(system.broker.bootstrap, "logistics") == 0, what="logistics caught up", seconds=60
+        )
+        assert [row["parked_id"] for row in _parked_of(kelola, key)] == [parked["parked_id"]]
+        refused = kelola("events", "retry", "logistics", str(parked["parked_id"]), status=1)
+    finally:
+        for row in _parked_of(kelola, key):
+            kelola("events", "drop", "logistics", str(row["parked_id"]), "--reason", "a test's noise")
+    poison()
+    wait_until(lambda: _consumer_lag(system.broker.bootstrap, "logistics") == 0, what="logistics caught up", seconds=60)
+    producer.close()
+
+    assert parked["malformed"]
+    assert "malformed" in refused["error"]
+    assert _parked_of(kelola, key) == []
+
+
+def test_a_server_stream_prints_a_line_a_message_and_ends_by_count_or_time(kelola):
+    """No RPC of ours streams to its caller; health does, and reflection offers it."""
+    seen = kelola("call", "finance.grpc.health.v1.Health/Watch", "--count", "1")
+    waited = kelola("call", "finance.grpc.health.v1.Health/Watch", "--timeout", "1", status=1)
+
+    assert seen == {"status": "SERVING"}
+    assert waited[0] == {"status": "SERVING"}
+    assert waited[-1]["error"].startswith("DEADLINE_EXCEEDED"), waited
 
 
 def test_a_chart_and_a_published_budget_are_loaded_by_their_officers(kelola, government, tmp_path):

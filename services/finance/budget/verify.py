@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from uuid import UUID
+
 from sqlalchemy import Connection, text
 
-from chassis.verify import PROBLEMS_MAX, Problem
+from chassis.told import kept_since
+from chassis.verify import PROBLEMS_MAX, Findings, Problem
+from services.finance.budget import wire
 
 _BUCKETS = ("reserved", "obligated", "advanced", "expended", "ordered", "paid")
 _REVISED = "b.original_minor + b.supplementary_minor + b.virement_in_minor - b.virement_out_minor + b.carried_in_minor"
@@ -133,3 +138,69 @@ def problems(connection: Connection) -> list[Problem]:
         rows = connection.execute(text(f"select * from ({query}) as found limit {PROBLEMS_MAX}"))  # noqa: S608
         found += [Problem(invariant, str(row[0])) for row in rows]
     return found
+
+
+# What each kind of movement is told by, and the amount that its event names. A reservation that a cancelled order
+# opens again (it names the movement that it opens) has no event of its own: the order's release is told. What payments
+# and variances move is told by their own papers.
+_TOLD = wire.EVENT_OF_MOVEMENT
+# Compared here, movement by movement.
+FUNDS_EVENTS = frozenset(_TOLD.values())
+_MOVEMENTS = """
+    select funds_movement_id, kind, document_id,
+           case kind when 'RESERVE' then case when liquidates_movement_id is null then reserved_minor else 0 end
+                     when 'EXPEND' then expended_minor
+                     when 'RELEASE' then greatest(-reserved_minor - obligated_minor, 0)
+                     else obligated_minor end as amount,
+           coalesce(recorded_at < cast(:since as timestamptz), false) as old
+    from funds_movement where kind = any(:kinds)
+"""
+_PAGE = 1_000
+
+
+def movements_told(connection: Connection) -> Findings:
+    """I6: each movement of funds is an item of exactly one event, with the amount that it moved."""
+    told: dict[UUID, tuple[str, int]] = {}
+    problems: list[Problem] = []
+    for movement_id, type_name, amount in _items(connection):
+        if movement_id in told:
+            problems.append(Problem("I6", f"movement of funds {movement_id} is told twice, by {type_name}"))
+        told[movement_id] = (type_name, amount)
+    compared = old = 0
+    movements = connection.execute(
+        text(_MOVEMENTS).execution_options(yield_per=_PAGE),
+        {"kinds": list(_TOLD), "since": kept_since(connection)},
+    )
+    for row in movements:
+        event = told.pop(row.funds_movement_id, None)
+        expected = (_TOLD[row.kind], row.amount)
+        if event is None and row.amount and row.old:
+            old += 1
+        elif event == expected or (event is None and not row.amount):
+            compared += 1
+        else:
+            found = "no event" if event is None else f"{event[0]} of {event[1]}"
+            problems.append(
+                Problem(
+                    "I6",
+                    f"movement of funds {row.funds_movement_id} ({row.kind} of {row.amount} minor units for document "
+                    f"{row.document_id}) is told by {found}",
+                )
+            )
+    problems += [
+        Problem("I6", f"{type_name} of {amount} minor units tells of movement {movement_id}, which is not there")
+        for movement_id, (type_name, amount) in told.items()
+    ]
+    remarks = [f"{old} movements of funds are older than what the outbox keeps; not compared"] if old else []
+    return Findings(problems[:PROBLEMS_MAX], {"funds_movements_told": compared}, remarks)
+
+
+def _items(connection: Connection) -> Iterator[tuple[UUID, str, int]]:
+    """The items of all events that tell of movements: movement, type of the event, amount in minor units."""
+    rows = connection.execute(
+        text("select type, body from outbox where type = any(:types) order by id").execution_options(yield_per=_PAGE),
+        {"types": sorted(FUNDS_EVENTS)},
+    )
+    for row in rows:
+        for movement_id, amount in wire.told_movements(row.type, bytes(row.body)):
+            yield movement_id, row.type, amount

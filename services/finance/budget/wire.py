@@ -370,6 +370,23 @@ for _event_class in _FUNDS_EVENTS:
     outbox.translates(_event_class)(_funds_event)
 
 
+# By what each kind of movement is told.
+EVENT_OF_MOVEMENT = {
+    "RESERVE": budget_events_pb2.FundsReserved.DESCRIPTOR.full_name,
+    "OBLIGATE": budget_events_pb2.FundsObligated.DESCRIPTOR.full_name,
+    "TRUE_UP": budget_events_pb2.FundsObligated.DESCRIPTOR.full_name,
+    "RELEASE": budget_events_pb2.FundsReleased.DESCRIPTOR.full_name,
+    "EXPEND": budget_events_pb2.FundsExpended.DESCRIPTOR.full_name,
+}
+_CLASS_OF_EVENT = {each.DESCRIPTOR.full_name: each for each in _FUNDS_EVENTS.values()}
+
+
+def told_movements(type_name: str, body: bytes) -> list[tuple[UUID, int]]:
+    """The movements that a funds event as it was sent tells of, each with its amount in minor units."""
+    message: Any = _CLASS_OF_EVENT[type_name].FromString(body)
+    return [(to_uuid(item.funds_movement_id), from_money(item.amount).minor) for item in message.items]
+
+
 @outbox.translates(events.FundsRefused)
 def _refused(event: events.FundsRefused) -> outbox.Envelope:
     def money(minor: int) -> Any:

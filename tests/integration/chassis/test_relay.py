@@ -320,18 +320,3 @@ def test_a_second_relay_waits_and_takes_over(settings):
         parcels.until(lambda: parcels.unsent(settings) == 0)
 
     assert not first.is_alive()
-
-
-def test_sent_rows_are_deleted_when_they_are_old_and_only_then(settings, database, postgres):
-    parcels_kept, old = uuid4(), uuid4()
-    with parcels.relaying(settings):
-        parcels.send(settings, old, parcels_kept)
-        parcels.until(lambda: parcels.unsent(settings) == 0)
-    parcels.query(
-        settings, "update outbox set sent_at = sent_at - interval '30 days' where key = :key returning 1", key=str(old)
-    )
-
-    with parcels.relaying(settings):
-        parcels.until(lambda: len(parcels.query(settings, "select 1 from outbox")) == 1)
-
-    assert [row.key for row in parcels.query(settings, "select key from outbox")] == [str(parcels_kept)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +15,7 @@ import pytest
 
 from chassis.errors import DeadlineExceeded
 from chassis.peer import SERVICE_CONFIG, CallInTransaction, PeerAddressMissing, PeerClient, acting_for
-from chassis.testing import TestKeys, call_as, refused
+from chassis.testing import TestKeys, call_as, refused, wait_until
 from chassis.transaction_flag import open_transaction
 from tests.integration.chassis.greeter import Greeter, greeter, pb, pb_grpc
 
@@ -118,6 +120,54 @@ def test_an_outage_shorter_than_the_retries_is_not_seen(tmp_path: Path) -> None:
                 assert waiting.result(20) == pb.PingResponse()
     finally:
         client.close()
+
+
+def test_calls_are_shared_by_all_processes_behind_a_name(tmp_path: Path) -> None:
+    served: Counter[str] = Counter()
+    with ExitStack() as stack:
+        ports = [stack.enter_context(_counting_server(name, served)) for name in ("one", "other")]
+        # Two addresses of one target are what a headless Service's name resolves to.
+        target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
+        client = PeerClient("greeter", TestKeys(tmp_path, services=()).settings("other", peers={"greeter": target}))
+        stack.callback(client.close)
+        ask = client.stub(lambda channel: channel.unary_unary("/greeter/Ping"))
+        wait_until(lambda: ask(b"") == b"" and len(served) == 2, seconds=10)
+        served.clear()
+
+        for _ in range(100):
+            ask(b"")
+
+    assert served == {"one": 50, "other": 50}
+
+
+def test_a_connection_that_is_old_ends_between_calls_and_none_fails(tmp_path: Path) -> None:
+    with greeter(tmp_path, connection_age_seconds=0.5) as door:
+        states: list[grpc.ChannelConnectivity] = []
+        with grpc.insecure_channel(door.address) as channel:
+            channel.subscribe(states.append)
+            stub, end = pb_grpc.GreeterServiceStub(channel), time.monotonic() + 20
+            while states.count(grpc.ChannelConnectivity.READY) < 3 and time.monotonic() < end:
+                assert stub.Ping(pb.PingRequest(), timeout=5) == pb.PingResponse()
+
+    # Connected anew at least twice, and every call was answered.
+    assert states.count(grpc.ChannelConnectivity.READY) >= 3
+
+
+@contextmanager
+def _counting_server(name: str, served: Counter[str]) -> Iterator[int]:
+    def ping(request: bytes, context: grpc.ServicerContext) -> bytes:
+        served[name] += 1
+        return request
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    handlers = {"Ping": grpc.unary_unary_rpc_method_handler(ping)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("greeter", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(None).wait()
 
 
 def test_a_peer_without_an_address_says_which_setting_is_missing(tmp_path: Path) -> None:

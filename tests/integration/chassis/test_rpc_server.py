@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +258,48 @@ def test_sigterm_lets_what_runs_finish_takes_nothing_new_and_exits_0(
     # The spans of the last calls were flushed.
     spans = "".join(file.read_text(encoding="utf-8") for file in (tmp_path / "spans").glob("*.jsonl"))
     assert spans.count(f'"name":"{NAME}/Greet"') == 16
+
+
+def test_sigterm_under_load_refuses_with_unavailable_alone(
+    child: tuple[subprocess.Popen[bytes], str, str], tmp_path: Path
+) -> None:
+    """T20: what is refused had not begun, so no code but UNAVAILABLE (not gRPC core's CANCELLED) may be seen."""
+    process, address, token = child
+    seen: list[str] = []
+    stop = threading.Event()
+
+    def call(stub: Any, chance: random.Random) -> None:
+        # Some calls are short and many, others still run when the door closes.
+        request = pb.GreetRequest(name="Sri", sleep_milliseconds=chance.choice([0, 0, 0, 3, 300]))
+        while not stop.is_set():
+            try:
+                call_as(stub.Greet, request, token)
+            except grpc.RpcError as failure:
+                seen.append(failure.code().name)
+                time.sleep(0.005)
+            else:
+                seen.append("OK")
+
+    # Without retries: what the server says is to be seen.
+    options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+    with ExitStack() as channels, ThreadPoolExecutor(24) as callers:
+        stubs = [
+            pb_grpc.GreeterServiceStub(channels.enter_context(grpc.insecure_channel(address, options=options)))
+            for _ in range(4)
+        ]
+        calls = [callers.submit(call, stubs[number % 4], random.Random(number)) for number in range(24)]
+        wait_until(lambda: seen.count("OK") > 200, what="load")
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(20)
+        stop.set()
+        for one in calls:
+            one.result(timeout=10)
+
+    assert set(seen) == {"OK", "UNAVAILABLE"}
+    assert status == 0
+    # Whatever was begun was answered: each call that passed the door has its span, and each OK is one of them.
+    spans = "".join(file.read_text(encoding="utf-8") for file in (tmp_path / "spans").glob("*.jsonl"))
+    assert spans.count('"stringValue":"OK"') == seen.count("OK")
 
 
 def test_sigterm_during_a_call_that_does_not_end_exits_within_the_grace(

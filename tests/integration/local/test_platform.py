@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from chassis import audit_heads
 from tests.processes import alive, wait_until_gone
 
 _START_SECONDS = 60
@@ -76,6 +77,7 @@ def test_data_and_addresses_stay_between_runs(kelola, home):
     keys = kelola("call", "TokenService/GetJsonWebKeySet").stdout
     first_token = kelola("token")
     kelola("down")
+    heads = audit_heads.read(home / "audit" / "identity.heads.jsonl", service="identity")
 
     _start(kelola)
     after = json.loads(kelola("status").stdout)["services"][0]
@@ -83,14 +85,18 @@ def test_data_and_addresses_stay_between_runs(kelola, home):
     assert first_token.returncode == 0
     assert (after["address"], after["schema"]) == (before["address"], before["schema"])
     assert kelola("call", "TokenService/GetJsonWebKeySet").stdout == keys
-    assert json.loads(kelola("verify", "identity").stdout)["services"][0]["audit_rows"] > 0
+    verified = json.loads(kelola("verify", "identity").stdout)
+    assert verified["holds"], verified["problems"]
+    assert verified["services"][0]["audit_rows"] >= heads[-1].position > 0
 
 
 def test_a_broker_that_forgot_is_filled_again(kelola):
     agency = {"code": "11", "display_name": "Pemerintah Uji", "kind": "AGENCY_KIND_GOVERNMENT"}
 
     def followed() -> list[str]:
-        answer = kelola("events", "tail", "kelola.identity.", "--beginning", "--count", "1", "--seconds", "30")
+        answer = kelola(
+            "events", "tail", "kelola.identity.organization.", "--beginning", "--count", "1", "--seconds", "30"
+        )
         return [json.loads(line)["headers"]["ce_id"] for line in answer.stdout.splitlines()]
 
     _start(kelola)
