@@ -5,6 +5,7 @@ from __future__ import annotations
 from chassis.clock import Clock
 from chassis.committer import Committer
 from chassis.database import Database
+from services.finance.billing.entrypoints import BillingEntrypoints
 from services.finance.budget.entrypoints import BudgetEntrypoints
 from services.finance.classification.entrypoints import ClassificationEntrypoints
 from services.finance.ledger.entrypoints import LedgerEntrypoints, post_group
@@ -12,7 +13,9 @@ from services.finance.payables.entrypoints import PayablesEntrypoints
 from services.finance.tables import FinanceTable
 
 
-class FinanceService(ClassificationEntrypoints, LedgerEntrypoints, BudgetEntrypoints, PayablesEntrypoints):
+class FinanceService(
+    ClassificationEntrypoints, LedgerEntrypoints, BudgetEntrypoints, PayablesEntrypoints, BillingEntrypoints
+):
     """Chart and calendar, general ledger, budget, payables and payments."""
 
     name = "finance"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from chassis.verify import Problem
+from services.finance.billing import verify as billing
 from services.finance.budget import verify as budget
 from services.finance.ledger import verify as ledger
 from services.finance.payables import verify as payables
@@ -12,4 +13,9 @@ from services.finance.payables import verify as payables
 
 def problems(connection: Connection) -> list[Problem]:
     """What does not hold: I1 to I4, F1 to F6, and the tie between ledger and funds."""
-    return [*ledger.problems(connection), *budget.problems(connection), *payables.problems(connection)]
+    return [
+        *ledger.problems(connection),
+        *budget.problems(connection),
+        *payables.problems(connection),
+        *billing.problems(connection),
+    ]

@@ -19,8 +19,6 @@ from uuid import UUID
 from chassis.money import round_half_away
 from services.finance.budget.domain import (
     Buckets,
-    BudgetLineNotUsable,
-    BudgetLineUnknown,
     Document,
     DocumentLineOpen,
     DocumentLineUnknown,
@@ -28,7 +26,6 @@ from services.finance.budget.domain import (
     Item,
     Key,
     Line,
-    LineStatus,
     LiquidationExceeded,
     Movement,
     MovementKind,
@@ -37,6 +34,9 @@ from services.finance.budget.domain import (
     Shortage,
     Source,
     exceeded,
+    nodes,
+    shortages,
+    usable,
 )
 from services.finance.budget.items import amount_of, check_currency, schedule_of, taken_latest
 
@@ -228,6 +228,39 @@ class FundsAct:
         """S -> E: the bank rejected the order before any debit."""
         return self._shift(MovementKind.REJECT, key, Buckets(ordered=-amount, expended=amount))
 
+    def order_prepayment(self, key: Key, amount: int) -> Movement:
+        """O -> S: an order was issued for an advance, before delivery."""
+        position = self._position(key)
+        used = position.used_up(amount, Fraction(0))
+        after = replace(used, buckets=used.buckets + Buckets(ordered=amount))
+        return self._bucket_movement(MovementKind.ORDER, position, after)
+
+    def pay_prepayment(self, key: Key, amount: int) -> Movement:
+        """S -> V: the bank debited an advance."""
+        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, advanced=amount))
+
+    def reject_prepayment(self, key: Key, amount: int) -> Movement:
+        """S -> O: the bank rejected an advance before any debit; the contract is as it was."""
+        position = self._position(key)
+        after = replace(
+            position,
+            liquidated=position.liquidated - amount,
+            buckets=position.buckets + Buckets(ordered=-amount, obligated=amount),
+            schedule={**position.schedule, self._period: position.schedule.get(self._period, 0) + amount},
+        )
+        return self._bucket_movement(MovementKind.REJECT, position, after)
+
+    def bill(self, key: Key, claimed: int, recovered: int) -> Movement:
+        """O -> E by what the creditor still claims, V -> P by what the bill recovers of the advance (N10).
+
+        What is recovered beyond V was closed to P in an earlier year (N11) and moves nothing.
+        """
+        position = self._position(key)
+        used = position.used_up(claimed, Fraction(0))
+        settled = min(recovered, position.buckets.advanced)
+        after = replace(used, buckets=used.buckets + Buckets(expended=claimed, advanced=-settled, paid=settled))
+        return self._bucket_movement(MovementKind.EXPEND, position, after)
+
     def check(self) -> None:
         """F2: refuse the act when a hard-stop node that it takes from would fall below zero."""
         shortages = self.shortages()
@@ -236,12 +269,7 @@ class FundsAct:
 
     def shortages(self) -> list[Shortage]:
         """Every hard-stop node that this act takes from and that would fall below zero, in id order."""
-        found = []
-        for budget_line_id in sorted(self.lines):
-            before, after = self.before[budget_line_id], self.lines[budget_line_id]
-            if after.controlling and after.available < 0 and after.available < before.available:
-                found.append(Shortage(before, before.available - after.available))
-        return found
+        return shortages(self.before, self.lines)
 
     def changed_positions(self) -> list[Position]:
         """The positions that are new or other than before, in a fixed order."""
@@ -256,20 +284,7 @@ class FundsAct:
     # --- what they share -----------------------------------------------------------------------------------
 
     def _usable(self, budget_line_id: UUID) -> Line:
-        line = self.lines.get(budget_line_id)
-        if line is None:
-            raise BudgetLineUnknown.resource("budget line", budget_line_id)
-        if line.status is not LineStatus.ACTIVE or not line.postable:
-            why = (
-                f"is {line.status.value}; its appropriation must be activated first"
-                if line.postable
-                else "has lines under it; name one of those"
-            )
-            raise BudgetLineNotUsable(
-                f"budget line {line.organisation_code} {line.account_code} ({budget_line_id}) {why}",
-                metadata={"budget_line_id": str(budget_line_id), "status": line.status.value},
-            )
-        return line
+        return usable(self.lines, budget_line_id)
 
     def _position(self, key: Key) -> Position:
         position = self.positions.get(key)
@@ -479,12 +494,4 @@ class FundsAct:
         self.movements.append(movement)
 
     def _nodes(self, budget_line_id: UUID) -> list[Line]:
-        nodes, next_id = [], budget_line_id
-        while True:
-            node = self.lines.get(next_id)
-            if node is None:
-                raise BudgetLineUnknown.resource("budget line", next_id)
-            nodes.append(node)
-            if node.parent_id is None:
-                return nodes
-            next_id = node.parent_id
+        return nodes(self.lines, budget_line_id)

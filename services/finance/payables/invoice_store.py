@@ -279,6 +279,7 @@ class NewPayable:
     due_on: date
     parts: tuple[Part, ...]
     withholdings: Mapping[str, int]
+    contract_id: UUID | None = None
 
     @property
     def amount_minor(self) -> int:
@@ -292,9 +293,9 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
         text(
             """
             insert into payable (payable_id, agency_id, source, source_document_id, source_document_number,
-                purchase_order_id, creditor, currency, amount_minor, due_on, status, version)
-            values (:payable_id, :agency_id, :source, :document_id, :number, :order_id, :creditor, :currency, :amount,
-                    :due_on, 'OPEN', 1)
+                purchase_order_id, contract_id, creditor, currency, amount_minor, due_on, status, version)
+            values (:payable_id, :agency_id, :source, :document_id, :number, :order_id, :contract_id, :creditor, :currency,
+                    :amount, :due_on, 'OPEN', 1)
             on conflict (source, source_document_id, creditor) do nothing returning payable_id
             """
         ),
@@ -305,6 +306,7 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
             "document_id": new.source_document_id,
             "number": new.source_document_number,
             "order_id": new.purchase_order_id,
+            "contract_id": new.contract_id,
             "creditor": new.creditor,
             "currency": new.currency,
             "amount": new.amount_minor,

@@ -17,7 +17,7 @@ from services.finance.classification.domain import Area
 from services.finance.ledger import store as ledger_store
 from services.finance.ledger.domain import Basis, JournalEntry, Line, Posted, reversal
 from services.finance.payables import pack
-from services.finance.payables.domain import Treatment
+from services.finance.payables.domain import Source, Treatment
 
 
 @dataclass(frozen=True)
@@ -204,13 +204,13 @@ class Owed:
     """One part of a payable for the payment's journals."""
 
     tag: Tag
-    payroll: bool
+    source: Source
     amount: int
 
     @property
     def role(self) -> tuple[str, str]:
-        """The payable's account role."""
-        return ("AP-PAYROLL" if self.payroll else "AP", self.tag.account_code)
+        """The account role that the order debits."""
+        return (self.source.role, self.tag.account_code)
 
 
 @dataclass(frozen=True)
@@ -308,6 +308,7 @@ def post_debit(
     parts: Sequence[Owed],
     net_by_fund: Mapping[str, int],
     person_id: UUID,
+    cash_account: str | None = None,
 ) -> Posted:
     """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter."""
     accounts = _accounts(
@@ -321,7 +322,7 @@ def post_debit(
     for fund, amount in sorted(net_by_fund.items()):
         cash += [
             Line(Basis.ACCRUAL, fund, accounts["TRANSIT", ""], amount, 0, currency),
-            Line(Basis.ACCRUAL, fund, accounts["CASH", ""], 0, amount, currency),
+            Line(Basis.ACCRUAL, fund, cash_account or accounts["CASH", ""], 0, amount, currency),
         ]
     made = entry(treasury_agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, cash, person_id=person_id)
     if made.lines:
@@ -342,17 +343,17 @@ def post_reversal(
     *,
     entry_ids: Sequence[UUID],
     rejected_on: date,
-    order_number: str,
+    description: str,
     person_id: UUID,
 ) -> list[Posted]:
-    """The mirror of a rejected order's entries: turnover shows both (domain rules §10)."""
+    """The mirror of a rejected or stopped order's entries: turnover shows both (domain rules §10)."""
     posted = []
     for stored in ledger_store.entries(session, entry_ids):
         mirrored = reversal(
             stored.entry,
             journal_entry_id=new_id(),
             effective_on=rejected_on,
-            description=f"Payment order {order_number} rejected by the bank",
+            description=description,
         )
         posted.append(post_one(session, mirrored))
     return posted

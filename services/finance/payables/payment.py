@@ -31,6 +31,12 @@ class PayableNotOpen(FailedPrecondition):
     reason = "PAYABLE_NOT_OPEN"
 
 
+class RetentionNotDue(FailedPrecondition):
+    """What was retained of a bill is kept until maintenance ends."""
+
+    reason = "RETENTION_NOT_DUE"
+
+
 class PayablesDoNotBelongTogether(InvalidArgument):
     """One request pays one creditor, or one payroll run."""
 
@@ -152,9 +158,16 @@ def _check_payables(payables: Sequence[Row[Any]], new: NewRequest) -> None:
                 + (f" by payment request {row.payment_request_id}" if row.payment_request_id else ""),
                 metadata={"payable_id": str(row.payable_id), "status": row.status},
             )
+        if row.source == Source.RETENTION.value and new.requested_on < row.due_on:
+            raise RetentionNotDue(
+                f"retention of {row.source_document_number} is kept until maintenance ends on {row.due_on}; "
+                f"request it from that day on",
+                metadata={"payable_id": str(row.payable_id), "due_on": str(row.due_on)},
+            )
     creditors = {row.creditor for row in payables}
-    runs = {row.source_document_id for row in payables if row.source != Source.INVOICE.value}
-    one_run = len(runs) == 1 and all(row.source != Source.INVOICE.value for row in payables)
+    one_run = (
+        all(Source(row.source).of_payroll for row in payables) and len({row.source_document_id for row in payables}) == 1
+    )
     if len({row.currency for row in payables}) > 1 or (len(creditors) > 1 and not one_run):
         raise PayablesDoNotBelongTogether(
             "one request pays one creditor in one currency, or one payroll run; make a request for each"

@@ -194,11 +194,12 @@ def order_items(session: Session, payment_order_ids: Collection[UUID]) -> dict[U
         text(
             """
             select i.payment_order_id, i.payable_id, y.source, y.source_document_id, y.purchase_order_id,
-                   i.amount_minor, not exists (
+                   y.contract_id, i.amount_minor, not exists (
                        select 1 from payable o
                        where o.status <> 'PAID'
-                         and (o.purchase_order_id = y.purchase_order_id
-                              or y.purchase_order_id is null and o.source_document_id = y.source_document_id)
+                         and (o.purchase_order_id = y.purchase_order_id or o.contract_id = y.contract_id
+                              or y.purchase_order_id is null and y.contract_id is null
+                                 and o.source_document_id = y.source_document_id)
                    ) as settled
             from payment_order_item i join payable y using (payable_id)
             where i.payment_order_id = any (cast(:ids as uuid[]))
@@ -215,6 +216,7 @@ def order_items(session: Session, payment_order_ids: Collection[UUID]) -> dict[U
                 row.purchase_order_id,
                 row.amount_minor,
                 row.settled,
+                row.contract_id,
             )
         )
     return found
@@ -229,6 +231,7 @@ def items_of_payables(rows: Sequence[Row[Any]]) -> tuple[PaidItem, ...]:
             row.source_document_id,
             row.purchase_order_id,
             row.amount_minor,
+            contract_id=row.contract_id,
         )
         for row in rows
     )
