@@ -22,7 +22,7 @@ import structlog
 from nameko.containers import ServiceContainer, WorkerContext
 from nameko.extensions import Entrypoint
 
-from chassis import telemetry
+from chassis import country_pack, telemetry
 from chassis.settings import ServiceSettings
 
 log = structlog.get_logger("chassis.container")
@@ -37,6 +37,7 @@ class NativeContainer(ServiceContainer):
     def __init__(self, service_cls: type, settings: ServiceSettings) -> None:
         super().__init__(service_cls, {"settings": settings})
         self.settings = settings
+        country_pack.choose(settings.country_pack_dir)
         # A signal number or an exception; put() is safe in a signal handler.
         self._news: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
         self._idle = threading.Condition()

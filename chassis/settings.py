@@ -77,6 +77,8 @@ class ServiceSettings(BaseSettings):
     service_key_file: Path | None = None
 
     policies_dir: Path = ROOT / "deploy" / "policies"
+    # The dated tables of law of one government (chassis.country_pack).
+    country_pack_dir: Path = ROOT / "data" / "id"
 
     # Where the other services are: name -> host:port.
     peers: dict[str, str] = Field(default_factory=dict)

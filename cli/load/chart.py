@@ -138,12 +138,11 @@ def _regions(folder: Path, valid_from: date) -> list[account_pb2.DimensionValue]
     values = []
     if provinces.exists():
         values += [
-            dimension_value("LOCATION", row["kemendagri_code"], row["name_id"], valid_from)
-            for row in rows_of(provinces)
+            dimension_value("LOCATION", row["region_code"], row["name_id"], valid_from) for row in rows_of(provinces)
         ]
     if regencies.exists():
         values += [
-            dimension_value("LOCATION", row["kemendagri_code"], row["name_id"], valid_from, row["province_code"])
+            dimension_value("LOCATION", row["region_code"], row["name_id"], valid_from, row["province_code"])
             for row in rows_of(regencies)
         ]
     return values

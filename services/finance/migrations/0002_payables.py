@@ -109,7 +109,9 @@ def _create_tables() -> None:
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("numbered_on", sa.Date(), nullable=True),
-        sa.CheckConstraint("kind in ('SPP', 'SPM', 'SP2D')", name=op.f("ck_number_queue_kind")),
+        sa.CheckConstraint(
+            "kind in ('PAYMENT_REQUEST', 'PAYMENT_AUTHORISATION', 'PAYMENT_ORDER')", name=op.f("ck_number_queue_kind")
+        ),
         sa.PrimaryKeyConstraint("number_queue_id", name=op.f("pk_number_queue")),
         sa.UniqueConstraint(
             "entity_id", "kind", "year", "number", name=op.f("uq_number_queue_entity_id_kind_year_number")

@@ -387,11 +387,6 @@ def shown(value: Fraction) -> str:
     return f"{'-' if millionths < 0 else ''}{whole}.{part:06d}".rstrip("0").rstrip(".")
 
 
-def paper_number(kind: str, number: int, year: int) -> str:
-    """A legal number as it is printed: 00001/SP2D/2026."""
-    return f"{number:05d}/{kind}/{year}"
-
-
 def numbered_on(today: date, last: date | None) -> date:
     """The day that a number carries: today, and never before the series' last one, whatever the clock does."""
     return today if last is None or today >= last else last

@@ -115,17 +115,17 @@ def end_series(session: Session, entity_id: UUID, kind: str, year: int, last_num
 
 
 _PAPERS = {
-    "SPP": """
+    "PAYMENT_REQUEST": """
         update payment_request p set request_number = v.number, version = version + 1
         from unnest(cast(:ids as uuid[]), cast(:numbers as text[])) as v (id, number)
         where p.payment_request_id = v.id
     """,
-    "SPM": """
+    "PAYMENT_AUTHORISATION": """
         update payment_request p set authorisation_number = v.number, version = version + 1
         from unnest(cast(:ids as uuid[]), cast(:numbers as text[])) as v (id, number)
         where p.payment_request_id = v.id
     """,
-    "SP2D": """
+    "PAYMENT_ORDER": """
         update payment_order p set order_number = v.number, status = 'ISSUED', version = version + 1
         from unnest(cast(:ids as uuid[]), cast(:numbers as text[])) as v (id, number)
         where p.payment_order_id = v.id and p.status = 'UNNUMBERED'

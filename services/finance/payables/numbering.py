@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlmodel import Session
 
 from chassis import outbox
-from services.finance.payables import domain, events, number_store, payment_store
+from services.finance.payables import domain, events, number_store, pack, payment_store
 
 SUBJECT = "service:finance"
 # Short transactions: papers wait for seconds at most, and nobody waits long for the series' row.
@@ -69,13 +69,13 @@ def _number_batch(session: Session, series: Series, today: date) -> int:
     numbers = range(last.last_number + 1, last.last_number + 1 + len(papers))
     number_store.give(session, [paper.number_queue_id for paper in papers], numbers, day)
     document_ids = [paper.document_id for paper in papers]
-    printed = [domain.paper_number(series.kind, number, series.year) for number in numbers]
+    printed = [pack.paper_number(series.kind, number, series.year, day) for number in numbers]
     written = number_store.write_papers(session, series.kind, document_ids, printed)
     if written != len(papers):
         # A number without its paper would be a gap: nothing of the batch is kept.
         raise RuntimeError(f"{len(papers)} papers of series {series} were to be numbered, {written} took a number")
     number_store.end_series(session, *key, numbers[-1], day)
-    if series.kind == "SP2D":
+    if series.kind == "PAYMENT_ORDER":
         outbox.emit_all(session, _ordered(session, document_ids))
     return len(papers)
 

@@ -1,54 +1,28 @@
-"""The country pack's dated data for payables: tolerances of the match, withholding rates, creditors' accounts.
+"""The country pack's dated data for payables: tolerances of the match, withholding rates, creditors' accounts,
+how legal numbers are printed.
 
 Rows hold on [valid_from, valid_to) and carry their legal source; those marked `to verify` were taken from knowledge.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import cache
-from pathlib import Path
 
-from chassis.errors import FailedPrecondition
+from chassis.country_pack import PackIncomplete, holding, rows
 from chassis.money import exponent
 from services.finance.payables.domain import Tolerance, WithholdingRule
-
-FOLDER = Path(__file__).resolve().parents[3] / "data" / "id"
-
-
-class PackIncomplete(FailedPrecondition):
-    """The country pack has no row for a day."""
-
-    reason = "COUNTRY_PACK_INCOMPLETE"
-
-
-@cache
-def _rows(name: str) -> tuple[dict[str, str], ...]:
-    with (FOLDER / name).open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
-
-
-def _holding(rows: Sequence[dict[str, str]], on: date) -> list[dict[str, str]]:
-    return [
-        row
-        for row in rows
-        if date.fromisoformat(row["valid_from"]) <= on
-        and (not row["valid_to"] or on < date.fromisoformat(row["valid_to"]))
-    ]
 
 
 def tolerance(currency: str, on: date) -> Tolerance:
     """The tolerances of the match in `currency` on a day."""
-    rows = [row for row in _holding(_rows("match_tolerances.csv"), on) if row["currency"] == currency]
-    if not rows:
+    found = [row for row in holding("match_tolerances.csv", on) if row["currency"] == currency]
+    if not found:
         raise PackIncomplete(
             f"no tolerance of the match in {currency} on {on}: add a row to match_tolerances.csv",
             metadata={"table": "match_tolerances.csv", "currency": currency, "on": str(on)},
         )
-    row, minor = rows[0], 10 ** exponent(currency)
+    row, minor = found[0], 10 ** exponent(currency)
     return Tolerance(
         currency=currency,
         quantity_rate=Fraction(row["quantity_rate"]),
@@ -76,13 +50,24 @@ def withholding_rules(currency: str, on: date) -> list[WithholdingRule]:
             rate=Fraction(row["rate"]),
             threshold_net=int(Fraction(row["threshold_net"]) * minor),
         )
-        for row in _holding(_rows("withholding_rates.csv"), on)
+        for row in holding("withholding_rates.csv", on)
     ]
 
 
 def withholding_role(code: str) -> str:
     """The account role that keeps what is withheld for `code`; the general one for a code that the pack lacks."""
-    for row in _rows("withholding_creditors.csv"):
+    for row in rows("withholding_creditors.csv"):
         if row["creditor_code"] == code:
             return row["role"]
     return "WHT"
+
+
+def paper_number(kind: str, number: int, year: int, on: date) -> str:
+    """A legal number as the law of the day `on` prints it: in `id`, 00001/SP2D/2026 for a PAYMENT_ORDER."""
+    for row in holding("number_formats.csv", on):
+        if row["kind"] == kind:
+            return row["format"].format(number=number, year=year)
+    raise PackIncomplete(
+        f"no printed form of the number of a {kind} on {on}: add a row to number_formats.csv",
+        metadata={"table": "number_formats.csv", "kind": kind, "on": str(on)},
+    )

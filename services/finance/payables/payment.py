@@ -91,7 +91,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
     store.move_payables(session, new.payable_ids, "REQUESTED", request_id)
     number_store.enqueue(
         session,
-        "SPP",
+        "PAYMENT_REQUEST",
         entity_id=new.agency_id,
         year=new.requested_on.year,
         document_id=request_id,
@@ -122,7 +122,7 @@ def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at
     )
     number_store.enqueue(
         session,
-        "SPM",
+        "PAYMENT_AUTHORISATION",
         entity_id=row.agency_id,
         year=row.requested_on.year,
         document_id=payment_request_id,

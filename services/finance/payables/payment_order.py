@@ -115,7 +115,7 @@ def issue(
     store.update_request(session, payment_request_id, status="ORDERED", payment_order_id=order_id)
     number_store.enqueue(
         session,
-        "SP2D",
+        "PAYMENT_ORDER",
         entity_id=treasury_agency_id,
         year=issued_on.year,
         document_id=order_id,

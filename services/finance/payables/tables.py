@@ -371,7 +371,7 @@ class NumberQueueRow(FinanceTable, table=True):
 
     __tablename__ = "number_queue"
     __table_args__ = (
-        CheckConstraint("kind in ('SPP', 'SPM', 'SP2D')", name="kind"),
+        CheckConstraint("kind in ('PAYMENT_REQUEST', 'PAYMENT_AUTHORISATION', 'PAYMENT_ORDER')", name="kind"),
         UniqueConstraint("kind", "document_id"),
         UniqueConstraint("entity_id", "kind", "year", "number"),
         Index(

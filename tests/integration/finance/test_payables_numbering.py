@@ -133,7 +133,7 @@ def _approve(app_url: str, entity_id: UUID, agencies: list[UUID], nth: int) -> N
                 )
                 connection.execute(
                     "insert into number_queue (number_queue_id, entity_id, kind, year, document_id, paper_agency_id,"
-                    " approved_at) values (uuidv7(), %s, 'SPP', 2025, %s, %s, transaction_timestamp())",
+                    " approved_at) values (uuidv7(), %s, 'PAYMENT_REQUEST', 2025, %s, %s, transaction_timestamp())",
                     (entity_id, document_id, agency_id),
                 )
 

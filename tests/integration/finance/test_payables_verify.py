@@ -112,7 +112,7 @@ BROKEN = {
     ),
     "a number that is missing": (
         "I10",
-        "update number_queue set number = 7 where entity_id = :treasury and kind = 'SP2D'",
+        "update number_queue set number = 7 where entity_id = :treasury and kind = 'PAYMENT_ORDER'",
     ),
     "a number that was never given": (
         "I10",
