@@ -6,6 +6,7 @@ from chassis.clock import Clock
 from chassis.committer import Committer
 from chassis.database import Database
 from services.finance.billing.entrypoints import BillingEntrypoints
+from services.finance.budget.changes.entrypoints import BudgetChangeEntrypoints
 from services.finance.budget.entrypoints import BudgetEntrypoints
 from services.finance.classification.entrypoints import ClassificationEntrypoints
 from services.finance.ledger.entrypoints import LedgerEntrypoints, post_group
@@ -14,7 +15,12 @@ from services.finance.tables import FinanceTable
 
 
 class FinanceService(
-    ClassificationEntrypoints, LedgerEntrypoints, BudgetEntrypoints, PayablesEntrypoints, BillingEntrypoints
+    ClassificationEntrypoints,
+    LedgerEntrypoints,
+    BudgetEntrypoints,
+    BudgetChangeEntrypoints,
+    PayablesEntrypoints,
+    BillingEntrypoints,
 ):
     """Chart and calendar, general ledger, budget, payables and payments."""
 

@@ -175,11 +175,18 @@ def person(number: int, label: str) -> cast.Person:
 
 def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     """Call every RPC at least once in a government of its own."""
-    from tests.system import rehearsal_finance, rehearsal_hr, rehearsal_identity, rehearsal_logistics
+    from tests.system import (
+        rehearsal_billing,
+        rehearsal_finance,
+        rehearsal_hr,
+        rehearsal_identity,
+        rehearsal_logistics,
+    )
 
     company = Company(system, recording, tokens)
     rehearsal_identity.found(company)
     budget = rehearsal_finance.open_the_books(company)
+    rehearsal_billing.work_by_contract(company, budget)
     rehearsal_hr.employ(company, budget)
     rehearsal_logistics.buy_and_pay(company, budget)
     rehearsal_finance.close_a_month(company)

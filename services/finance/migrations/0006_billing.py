@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_payable_contract", "payable", ["contract_id"], postgresql_where=sa.text("contract_id is not null")
     )
-    op.drop_constraint("ck_payable_source", "payable", type_="check")
+    op.drop_constraint(op.f("ck_payable_source"), "payable", type_="check")
     op.create_check_constraint(
         op.f("ck_payable_source"),
         "payable",
