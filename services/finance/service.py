@@ -8,19 +8,29 @@ from chassis.database import Database
 from services.finance.billing.entrypoints import BillingEntrypoints
 from services.finance.budget.changes.entrypoints import BudgetChangeEntrypoints
 from services.finance.budget.entrypoints import BudgetEntrypoints
+from services.finance.budget.overrides.entrypoints import BudgetOverrideEntrypoints
+from services.finance.classification.closing.entrypoints import ClosingEntrypoints
 from services.finance.classification.entrypoints import ClassificationEntrypoints
+from services.finance.imprest.entrypoints import ImprestEntrypoints
 from services.finance.ledger.entrypoints import LedgerEntrypoints, post_group
 from services.finance.payables.entrypoints import PayablesEntrypoints
 from services.finance.tables import FinanceTable
+from services.finance.treasury.bank_entrypoints import BankEntrypoints
+from services.finance.treasury.entrypoints import TreasuryEntrypoints
 
 
 class FinanceService(
     ClassificationEntrypoints,
+    ClosingEntrypoints,
     LedgerEntrypoints,
     BudgetEntrypoints,
     BudgetChangeEntrypoints,
+    BudgetOverrideEntrypoints,
     PayablesEntrypoints,
     BillingEntrypoints,
+    ImprestEntrypoints,
+    TreasuryEntrypoints,
+    BankEntrypoints,
 ):
     """Chart and calendar, general ledger, budget, payables and payments."""
 

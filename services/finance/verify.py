@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from chassis.verify import Problem
 from services.finance.billing import verify as billing
 from services.finance.budget import verify as budget
+from services.finance.imprest import verify as imprest
 from services.finance.ledger import verify as ledger
 from services.finance.payables import verify as payables
 
@@ -18,4 +19,5 @@ def problems(connection: Connection) -> list[Problem]:
         *budget.problems(connection),
         *payables.problems(connection),
         *billing.problems(connection),
+        *imprest.problems(connection),
     ]

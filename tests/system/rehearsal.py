@@ -180,6 +180,7 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
         rehearsal_finance,
         rehearsal_hr,
         rehearsal_identity,
+        rehearsal_imprest,
         rehearsal_logistics,
     )
 
@@ -189,6 +190,7 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     rehearsal_billing.work_by_contract(company, budget)
     rehearsal_hr.employ(company, budget)
     rehearsal_logistics.buy_and_pay(company, budget)
+    rehearsal_imprest.spend_cash(company, budget, rehearsal_logistics.pay_at_once)
     rehearsal_finance.close_a_month(company)
     rehearsal_identity.read(company)
     return company

@@ -381,6 +381,17 @@ def _pay(company: Company, payable_ids: list[str]) -> None:
     company.read(payables_pb2.ListPaymentOrdersRequest(agency_id=agency_id), by="treasurer")
 
 
+def pay_at_once(company: Company, payable_id: str) -> None:
+    """One payable through the whole payment chain, to the bank's debit."""
+    order = _ordered(company, [payable_id])
+    company.act(
+        payables_pb2.RecordBankDebitRequest(
+            name=order.name, bank_reference=f"BANK-{order.order_number}", value_date=TODAY, amount=order.net
+        ),
+        by="treasurer",
+    )
+
+
 def _bounce(company: Company) -> None:
     """The pay of the payroll run, which the bank rejects."""
     listed = company.read(

@@ -10,7 +10,7 @@ by their letters there: R reserved, O obligated, V advanced, E expended, S order
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from enum import Enum
@@ -57,6 +57,8 @@ class DocumentKind(Enum):
     ALLOTMENT = "ALLOTMENT"
     JOURNAL_ENTRY = "JOURNAL_ENTRY"
     BILL = "BILL"
+    IMPREST = "IMPREST"
+    IMPREST_VOUCHER = "IMPREST_VOUCHER"
     BUDGET_CHANGE = "BUDGET_CHANGE"
     OVERRIDE = "OVERRIDE"
 
@@ -386,12 +388,14 @@ class Shortage:
         return self.asked - self.line.available
 
 
-def shortages(before: Mapping[UUID, Line], after: Mapping[UUID, Line]) -> list[Shortage]:
-    """Every hard-stop node that an act took from and that would fall below zero (F2), in id order."""
+def shortages(
+    before: Mapping[UUID, Line], after: Mapping[UUID, Line], *, also: Collection[UUID] = ()
+) -> list[Shortage]:
+    """Every hard-stop node (and node of `also`) that an act took from and that would fall below zero, by id (F2)."""
     found = []
     for budget_line_id in sorted(after):
         was, now = before[budget_line_id], after[budget_line_id]
-        if now.controlling and now.available < 0 and now.available < was.available:
+        if (now.controlling or budget_line_id in also) and now.available < 0 and now.available < was.available:
             found.append(Shortage(was, was.available - now.available))
     return found
 

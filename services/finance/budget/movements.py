@@ -39,9 +39,10 @@ from services.finance.budget.domain import (
     usable,
 )
 from services.finance.budget.items import amount_of, check_currency, schedule_of, taken_latest
+from services.finance.budget.payment_movements import PaymentActs
 
 
-class FundsAct:
+class FundsAct(PaymentActs):
     """The lines (with every node above them) and positions of one act, and the movements that it makes.
 
     Holds no session and reads no clock; what it changes are its own copies.
@@ -216,51 +217,6 @@ class FundsAct:
         """available <-> E: a matched invoice differs by `amount` from the order's price."""
         return self._shift(MovementKind.VARIANCE, key, Buckets(expended=amount)) if amount else None
 
-    def order(self, key: Key, amount: int) -> Movement:
-        """E -> S: a payment order was issued."""
-        return self._shift(MovementKind.ORDER, key, Buckets(expended=-amount, ordered=amount))
-
-    def pay(self, key: Key, amount: int) -> Movement:
-        """S -> P: the bank debited the treasury's account."""
-        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, paid=amount))
-
-    def reject(self, key: Key, amount: int) -> Movement:
-        """S -> E: the bank rejected the order before any debit."""
-        return self._shift(MovementKind.REJECT, key, Buckets(ordered=-amount, expended=amount))
-
-    def order_prepayment(self, key: Key, amount: int) -> Movement:
-        """O -> S: an order was issued for an advance, before delivery."""
-        position = self._position(key)
-        used = position.used_up(amount, Fraction(0))
-        after = replace(used, buckets=used.buckets + Buckets(ordered=amount))
-        return self._bucket_movement(MovementKind.ORDER, position, after)
-
-    def pay_prepayment(self, key: Key, amount: int) -> Movement:
-        """S -> V: the bank debited an advance."""
-        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, advanced=amount))
-
-    def reject_prepayment(self, key: Key, amount: int) -> Movement:
-        """S -> O: the bank rejected an advance before any debit; the contract is as it was."""
-        position = self._position(key)
-        after = replace(
-            position,
-            liquidated=position.liquidated - amount,
-            buckets=position.buckets + Buckets(ordered=-amount, obligated=amount),
-            schedule={**position.schedule, self._period: position.schedule.get(self._period, 0) + amount},
-        )
-        return self._bucket_movement(MovementKind.REJECT, position, after)
-
-    def bill(self, key: Key, claimed: int, recovered: int) -> Movement:
-        """O -> E by what the creditor still claims, V -> P by what the bill recovers of the advance (N10).
-
-        What is recovered beyond V was closed to P in an earlier year (N11) and moves nothing.
-        """
-        position = self._position(key)
-        used = position.used_up(claimed, Fraction(0))
-        settled = min(recovered, position.buckets.advanced)
-        after = replace(used, buckets=used.buckets + Buckets(expended=claimed, advanced=-settled, paid=settled))
-        return self._bucket_movement(MovementKind.EXPEND, position, after)
-
     def check(self) -> None:
         """F2: refuse the act when a hard-stop node that it takes from would fall below zero."""
         shortages = self.shortages()
@@ -270,6 +226,11 @@ class FundsAct:
     def shortages(self) -> list[Shortage]:
         """Every hard-stop node that this act takes from and that would fall below zero, in id order."""
         return shortages(self.before, self.lines)
+
+    def over_limits(self) -> list[Shortage]:
+        """Every node that only warns, that this act takes from and that it leaves below zero, in id order."""
+        warning = {line_id for line_id, line in self.lines.items() if line.warning}
+        return [one for one in shortages(self.before, self.lines, also=warning) if one.line.warning]
 
     def changed_positions(self) -> list[Position]:
         """The positions that are new or other than before, in a fixed order."""
@@ -442,10 +403,6 @@ class FundsAct:
         """What the line may still take: the least that its hard-stop nodes have available."""
         available = [node.available for node in self._nodes(budget_line_id) if node.controlling]
         return max(0, min(available)) if available else self.lines[budget_line_id].revised
-
-    def _shift(self, kind: MovementKind, key: Key, changes: Buckets) -> Movement:
-        position = self._position(key)
-        return self._bucket_movement(kind, position, replace(position, buckets=position.buckets + changes))
 
     def _bucket_movement(self, kind: MovementKind, position: Position, after: Position) -> Movement:
         if min(after.buckets.amounts()) < 0 or after.liquidated < 0:

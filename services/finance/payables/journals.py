@@ -229,15 +229,21 @@ def post_order(
     payment_order_id: UUID,
     issued_on: date,
     parts: Sequence[Owed],
+    cash: Sequence[tuple[str, int]],
+    currency: str,
     withheld: Mapping[str, int],
     person_id: UUID,
 ) -> OrderEntries:
-    """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others."""
+    """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others.
+
+    `cash` is what goes to imprests, as (fund, amount): A Dr IMPREST, on no budget line.
+    """
     roles = {code: pack.withholding_role(code) for code in withheld}
     accounts = _accounts(
         session,
         [
             *(part.role for part in parts),
+            *([("IMPREST", "")] if cash else []),
             ("RK-A", ""),
             ("RK-T", ""),
             ("TRANSIT", ""),
@@ -245,9 +251,9 @@ def post_order(
         ],
         issued_on,
     )
-    currency = parts[0].tag.currency
-    gross = _by_fund((part.tag.fund_code, part.amount) for part in parts)
+    gross = _by_fund([*((part.tag.fund_code, part.amount) for part in parts), *cash])
     mine = [debit(Basis.ACCRUAL, accounts[part.role], part.amount, part.tag) for part in parts]
+    mine += [Line(Basis.ACCRUAL, fund, accounts["IMPREST", ""], amount, 0, currency) for fund, amount in cash]
     mine += [
         Line(
             Basis.ACCRUAL,
@@ -306,17 +312,20 @@ def post_debit(
     order_number: str,
     value_date: date,
     parts: Sequence[Owed],
+    currency: str,
     net_by_fund: Mapping[str, int],
     person_id: UUID,
     cash_account: str | None = None,
-) -> Posted:
-    """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter."""
+) -> Posted | None:
+    """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter.
+
+    None when the payment moves no budget line (cash of an imprest).
+    """
     accounts = _accounts(
         session,
         [("TRANSIT", ""), ("CASH", ""), ("SAL", ""), *(("BEL", part.tag.account_code) for part in parts)],
         value_date,
     )
-    currency = parts[0].tag.currency
     text = f"Payment order {order_number} debited"
     cash = []
     for fund, amount in sorted(net_by_fund.items()):
@@ -327,6 +336,8 @@ def post_debit(
     made = entry(treasury_agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, cash, person_id=person_id)
     if made.lines:
         post_one(session, made)
+    if not parts:
+        return None
     realised = [debit(Basis.BUDGET, accounts["BEL", part.tag.account_code], part.amount, part.tag) for part in parts]
     realised += [
         Line(Basis.BUDGET, fund, accounts["SAL", ""], 0, amount, currency)

@@ -20,11 +20,12 @@ from chassis.money import Money, total
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, Movement
 from services.finance.budget.movements import FundsAct
+from services.finance.imprest import replenishing
 from services.finance.payables import domain, events, invoice_store, journals, number_store, pack, payment
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source, TaxBase
 from services.finance.payables.journals import Owed, Tag
-from services.finance.payables.payment_store import PayablePart
+from services.finance.payables.payment_store import Cash, PayablePart
 
 
 class OrderUnnumbered(OutOfTurn):
@@ -56,12 +57,14 @@ def issue(
 ) -> UUID:
     """SP2D: E -> S gross, taxes withheld at the day's rates, two-legged journal; UNNUMBERED until numbered."""
     row = payment.in_status(session, payment_request_id, "AUTHORISED", "ordered")
-    domain.different_persons(person_id, payment.steps(row), "issue its payment order")
+    domain.different_persons(
+        person_id, {**payment.steps(row), **payment.holders(session, row)}, "issue its payment order"
+    )
     payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
     store.lock_payables(session, payable_ids)
-    parts = store.parts(session, payable_ids)
+    parts, cash = store.parts(session, payable_ids), store.cash(session, payable_ids)
     withheld = _withheld(session, payable_ids, parts, row.currency, issued_on)
-    gross = total(part.amount_minor for part in parts)
+    gross = total([*(part.amount_minor for part in parts), *(one.amount_minor for one in cash)])
     net = gross - sum(withheld.values())
     if net < 0:
         raise FailedPrecondition(
@@ -78,6 +81,8 @@ def issue(
         payment_order_id=order_id,
         issued_on=issued_on,
         parts=_owed(parts, moved),
+        cash=[(one.fund_code, one.amount_minor) for one in cash],
+        currency=row.currency,
         withheld=withheld,
         person_id=person_id,
     )
@@ -110,7 +115,8 @@ def issue(
             "version": 1,
         },
     )
-    _insert_items(session, order_id, row.agency_id, parts, withheld)
+    _insert_items(session, order_id, row.agency_id, parts, cash, withheld)
+    replenishing.validate(session, payable_ids, order_id, on=issued_on, person_id=person_id)
     store.move_payables(session, payable_ids, "ORDERED", payment_request_id)
     store.update_request(session, payment_request_id, status="ORDERED", payment_order_id=order_id)
     number_store.enqueue(
@@ -161,21 +167,23 @@ def record_debit(
         order_number=row.order_number,
         value_date=value_date,
         parts=_owed(parts, moved),
+        currency=row.currency,
         net_by_fund=journals.net_by_fund(
             session, row.treasury_entry_id, journals.transit_account(session, row.issued_on)
         ),
         person_id=person_id,
         cash_account=cash_account,
     )
-    budget.settle(
-        session,
-        act,
-        row.agency_id,
-        effective_on=value_date,
-        person_id=person_id,
-        accounting_on=posted.accounting_on,
-        journal_entry_id=posted.entry.journal_entry_id,
-    )
+    if posted is not None:
+        budget.settle(
+            session,
+            act,
+            row.agency_id,
+            effective_on=value_date,
+            person_id=person_id,
+            accounting_on=posted.accounting_on,
+            journal_entry_id=posted.entry.journal_entry_id,
+        )
     store.move_payables(session, payable_ids, "PAID", row.payment_request_id)
     invoice_store.mark_paid(session, [p.source_document_id for p in parts if p.source is Source.INVOICE])
     store.update_order(
@@ -222,7 +230,7 @@ def reject(
     if rejected_on < row.issued_on:
         raise InvalidArgument.field("rejected_on", f"before the order of {row.issued_on}")
     request = store.request(session, row.payment_request_id, lock=True)
-    _, parts = _order_parts(session, row)
+    payable_ids, parts = _order_parts(session, row)
     act = _act(session, row, payment_order_id, row.order_number, parts, rejected_on)
     for part in parts:
         _rejecting(act, part)(_key(part), part.amount_minor)
@@ -232,6 +240,9 @@ def reject(
         rejected_on=rejected_on,
         description=f"Payment order {row.order_number} {what}",
         person_id=person_id,
+    )
+    replenishing.invalidate(
+        session, payable_ids, payment_order_id, row.order_number, on=rejected_on, person_id=person_id
     )
     budget.settle(
         session,
@@ -350,11 +361,14 @@ def _insert_items(
     order_id: UUID,
     agency_id: UUID,
     parts: Sequence[PayablePart],
+    cash: Sequence[Cash],
     withheld: Mapping[str, int],
 ) -> None:
     sums: dict[UUID, int] = {}
     for part in parts:
         sums[part.payable_id] = sums.get(part.payable_id, 0) + part.amount_minor
+    for one in cash:
+        sums[one.payable_id] = one.amount_minor
     for payable_id, amount in sums.items():
         store.insert(
             session,

@@ -62,6 +62,57 @@ def parts(session: Session, payable_ids: Collection[UUID]) -> list[PayablePart]:
     return [PayablePart(**{**row._mapping, "source": Source(row.source)}) for row in rows]
 
 
+@dataclass(frozen=True)
+class Cash:
+    """A payable that brings cash to an imprest."""
+
+    payable_id: UUID
+    source: Source
+    fund_code: str
+    amount_minor: int
+
+
+def cash(session: Session, payable_ids: Collection[UUID]) -> list[Cash]:
+    """Those of these payables that bring cash to an imprest, in id order."""
+    rows = session.execute(
+        text(
+            "select payable_id, source, fund_code, amount_minor from payable"
+            " where payable_id = any (cast(:ids as uuid[])) and fund_code is not null order by payable_id"
+        ),
+        {"ids": list(payable_ids)},
+    )
+    return [Cash(row.payable_id, Source(row.source), row.fund_code, row.amount_minor) for row in rows]
+
+
+def imprest_holders(session: Session, payment_request_id: UUID) -> list[UUID]:
+    """Who holds the imprests to which a payment request brings cash."""
+    return list(
+        session.execute(
+            text(
+                """
+                select distinct i.holder_person_id from payment_request_item r
+                left join imprest_replenishment p using (payable_id)
+                join imprest i on i.payable_id = r.payable_id or i.imprest_id = p.imprest_id
+                where r.payment_request_id = :id order by 1
+                """
+            ),
+            {"id": payment_request_id},
+        ).scalars()
+    )
+
+
+def voucher_amounts(session: Session, payable_ids: Collection[UUID]) -> dict[UUID, int]:
+    """What the vouchers of replenishments spent, by budget line."""
+    rows = session.execute(
+        text(
+            "select budget_line_id, sum(paid_minor)::bigint as amount from imprest_voucher"
+            " where payable_id = any (cast(:ids as uuid[])) group by 1"
+        ),
+        {"ids": list(payable_ids)},
+    )
+    return {row.budget_line_id: row.amount for row in rows}
+
+
 def payroll_withholdings(session: Session, payable_ids: Collection[UUID]) -> dict[str, int]:
     """What is withheld from payroll payables, by code."""
     rows = session.execute(

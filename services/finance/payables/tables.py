@@ -154,7 +154,12 @@ class PayableRow(FinanceTable, table=True):
 
     __tablename__ = "payable"
     __table_args__ = (
-        CheckConstraint("source in ('INVOICE', 'PAYROLL', 'EMPLOYER_CONTRIBUTION', 'PREPAYMENT', 'BILL', 'RETENTION')", name="source"),
+        CheckConstraint(
+            "source in ('INVOICE', 'PAYROLL', 'EMPLOYER_CONTRIBUTION', 'PREPAYMENT', 'BILL', 'RETENTION', 'IMPREST',"
+            " 'REPLENISHMENT')",
+            name="source",
+        ),
+        CheckConstraint("(fund_code is not null) = (source in ('IMPREST', 'REPLENISHMENT'))", name="fund_of_cash"),
         CheckConstraint("status in ('OPEN', 'REQUESTED', 'ORDERED', 'PAID')", name="status"),
         CheckConstraint("amount_minor > 0", name="above_zero"),
         CheckConstraint("(status = 'OPEN') = (payment_request_id is null)", name="held_by_one_request"),
@@ -171,6 +176,8 @@ class PayableRow(FinanceTable, table=True):
     source_document_number: str = Field(sa_type=Text)
     purchase_order_id: UUID | None = _optional_uuid()
     contract_id: UUID | None = _optional_uuid()
+    # The fund of cash that moves no budget line (imprests); the others have parts.
+    fund_code: str | None = _optional_text()
     creditor: str = Field(sa_type=Text)
     currency: str = Field(sa_type=Text)
     amount_minor: int = minor_field()
@@ -260,6 +267,8 @@ class PaymentOrderRow(FinanceTable, table=True):
         CheckConstraint("gross_minor > 0 and net_minor >= 0 and net_minor <= gross_minor", name="amounts"),
         Index("ix_payment_order_list", "agency_id", "payment_order_id"),
         Index("ix_payment_order_request", "payment_request_id"),
+        # A bank's entry is looked for by its amount.
+        Index("ix_payment_order_net", "treasury_agency_id", "net_minor"),
         Index(
             "uq_payment_order_number",
             *("treasury_agency_id", "order_number"),
