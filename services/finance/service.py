@@ -5,6 +5,7 @@ from __future__ import annotations
 from chassis.clock import Clock
 from chassis.committer import Committer
 from chassis.database import Database
+from services.finance.approval.entrypoints import ApprovalEntrypoints
 from services.finance.billing.entrypoints import BillingEntrypoints
 from services.finance.budget.changes.entrypoints import BudgetChangeEntrypoints
 from services.finance.budget.entrypoints import BudgetEntrypoints
@@ -13,6 +14,8 @@ from services.finance.classification.closing.entrypoints import ClosingEntrypoin
 from services.finance.classification.entrypoints import ClassificationEntrypoints
 from services.finance.imprest.entrypoints import ImprestEntrypoints
 from services.finance.ledger.entrypoints import LedgerEntrypoints, post_group
+from services.finance.ledger.rates.entrypoints import RateEntrypoints
+from services.finance.ledger.schedule.entrypoints import ScheduleEntrypoints
 from services.finance.payables.entrypoints import PayablesEntrypoints
 from services.finance.tables import FinanceTable
 from services.finance.treasury.bank_entrypoints import BankEntrypoints
@@ -23,12 +26,15 @@ class FinanceService(
     ClassificationEntrypoints,
     ClosingEntrypoints,
     LedgerEntrypoints,
+    ScheduleEntrypoints,
+    RateEntrypoints,
     BudgetEntrypoints,
     BudgetChangeEntrypoints,
     BudgetOverrideEntrypoints,
     PayablesEntrypoints,
     BillingEntrypoints,
     ImprestEntrypoints,
+    ApprovalEntrypoints,
     TreasuryEntrypoints,
     BankEntrypoints,
 ):

@@ -176,7 +176,9 @@ def person(number: int, label: str) -> cast.Person:
 def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     """Call every RPC at least once in a government of its own."""
     from tests.system import (
+        rehearsal_approval,
         rehearsal_billing,
+        rehearsal_budget,
         rehearsal_finance,
         rehearsal_hr,
         rehearsal_identity,
@@ -187,10 +189,12 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     company = Company(system, recording, tokens)
     rehearsal_identity.found(company)
     budget = rehearsal_finance.open_the_books(company)
-    rehearsal_billing.work_by_contract(company, budget)
+    claim = rehearsal_billing.work_by_contract(company, budget)
+    rehearsal_approval.take_the_route(company, claim)
     rehearsal_hr.employ(company, budget)
     rehearsal_logistics.buy_and_pay(company, budget)
     rehearsal_imprest.spend_cash(company, budget, rehearsal_logistics.pay_at_once)
+    rehearsal_budget.change_the_budget(company, budget)
     rehearsal_finance.close_a_month(company)
     rehearsal_identity.read(company)
     return company

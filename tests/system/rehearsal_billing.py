@@ -13,8 +13,8 @@ from tests.system.rehearsal_finance import Budget
 _PRICE = 6_000_000
 
 
-def work_by_contract(company: Company, budget: Budget) -> None:
-    """Obligate a contract by hand, then call every RPC of BillingService on it."""
+def work_by_contract(company: Company, budget: Budget) -> str:
+    """Obligate a contract by hand, then call every RPC of BillingService on it. The payable of its bill's claim."""
     agency_id, clerk, contract_id, line_id = company.agencies["unit"], "invoice_clerk", str(uuid4()), str(uuid4())
     company.act(
         budget_pb2.ObligateFundsRequest(
@@ -65,9 +65,10 @@ def work_by_contract(company: Company, budget: Budget) -> None:
     bill = _bill(company, contract_id, line_id, "MC-UJI-2", _PRICE // 2)
     certify = billing_pb2.CertifyBillRequest(name=bill.name, certified_on=TODAY)
     company.refused_to_its_maker(certify, maker=clerk, checker="budget_user")
-    company.act(certify, by="budget_user")
+    certified = company.act(certify, by="budget_user")
     company.read(billing_pb2.GetBillRequest(name=bill.name), by=clerk)
     company.read(billing_pb2.ListBillsRequest(agency_id=agency_id, page_size=3), by="auditor")
+    return str(certified.bill.payable_id)
 
 
 def _bill(company: Company, contract_id: str, line_id: str, number: str, gross: int) -> billing_pb2.Bill:

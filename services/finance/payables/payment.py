@@ -17,7 +17,10 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.ids import new_id
-from chassis.money import total
+from chassis.money import Money, total
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as ApprovalKind
+from services.finance.approval.domain import Subject
 from services.finance.budget import requests
 from services.finance.payables import domain, events, number_store
 from services.finance.payables import payment_store as store
@@ -88,6 +91,19 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
             },
         )
     store.move_payables(session, new.payable_ids, "REQUESTED", request_id)
+    approval.begin(
+        session,
+        Subject(
+            ApprovalKind.PAYMENT_REQUEST,
+            request_id,
+            new.agency_id,
+            Money(amount, currency),
+            store.line_codes(session, list(by_line)),
+            person_id,
+        ),
+        on=new.requested_on,
+        at=at,
+    )
     number_store.enqueue(
         session,
         "PAYMENT_REQUEST",
@@ -106,7 +122,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
 def verify(session: Session, payment_request_id: UUID, *, person_id: UUID, at: datetime) -> None:
     """The unit's verifier has seen the papers."""
     row = in_status(session, payment_request_id, "REQUESTED", "verified")
-    domain.different_persons(person_id, {**steps(row), **holders(session, row)}, "verify it")
+    domain.different_persons(person_id, people(session, row), "verify it")
     store.update_request(
         session, payment_request_id, status="VERIFIED", verified_by_person_id=person_id, verified_at=at
     )
@@ -115,7 +131,8 @@ def verify(session: Session, payment_request_id: UUID, *, person_id: UUID, at: d
 def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at: datetime) -> None:
     """SPM: the budget user authorises a verified request."""
     row = in_status(session, payment_request_id, "VERIFIED", "authorised")
-    domain.different_persons(person_id, {**steps(row), **holders(session, row)}, "authorise it")
+    approval.require(session, payment_request_id, f"payment request {label(row)}")
+    domain.different_persons(person_id, people(session, row), "authorise it")
     store.update_request(
         session, payment_request_id, status="AUTHORISED", authorised_by_person_id=person_id, authorised_at=at
     )
@@ -142,6 +159,7 @@ def withdraw(session: Session, payment_request_id: UUID, *, explanation: str, pe
             metadata={"status": row.status},
         )
     free(session, row, explanation=explanation, person_id=person_id)
+    approval.recall(session, payment_request_id)
 
 
 # --- what the steps share ------------------------------------------------------------------------------------------
@@ -201,6 +219,11 @@ def steps(row: Row[Any]) -> Mapping[str, UUID | None]:
         f"verified {name}": row.verified_by_person_id,
         f"authorised {name}": row.authorised_by_person_id,
     }
+
+
+def people(session: Session, row: Row[Any]) -> Mapping[str, UUID | None]:
+    """Everybody who took a step of the request, decided on its route, or holds the imprest that it fills."""
+    return {**steps(row), **approval.persons(session, row.payment_request_id), **holders(session, row)}
 
 
 def holders(session: Session, row: Row[Any]) -> Mapping[str, UUID | None]:

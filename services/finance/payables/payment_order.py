@@ -57,9 +57,7 @@ def issue(
 ) -> UUID:
     """SP2D: E -> S gross, taxes withheld at the day's rates, two-legged journal; UNNUMBERED until numbered."""
     row = payment.in_status(session, payment_request_id, "AUTHORISED", "ordered")
-    domain.different_persons(
-        person_id, {**payment.steps(row), **payment.holders(session, row)}, "issue its payment order"
-    )
+    domain.different_persons(person_id, payment.people(session, row), "issue its payment order")
     payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
     store.lock_payables(session, payable_ids)
     parts, cash = store.parts(session, payable_ids), store.cash(session, payable_ids)

@@ -101,6 +101,18 @@ def imprest_holders(session: Session, payment_request_id: UUID) -> list[UUID]:
     )
 
 
+def line_codes(session: Session, budget_line_ids: Collection[UUID]) -> frozenset[tuple[str, str]]:
+    """(organisation, account) of budget lines."""
+    rows = session.execute(
+        text(
+            "select distinct organisation_code, account_code from budget_line"
+            " where budget_line_id = any (cast(:ids as uuid[]))"
+        ),
+        {"ids": list(budget_line_ids)},
+    )
+    return frozenset((row.organisation_code, row.account_code) for row in rows)
+
+
 def voucher_amounts(session: Session, payable_ids: Collection[UUID]) -> dict[UUID, int]:
     """What the vouchers of replenishments spent, by budget line."""
     rows = session.execute(
