@@ -10,14 +10,16 @@ from services.finance.budget import verify as budget
 from services.finance.imprest import verify as imprest
 from services.finance.ledger import verify as ledger
 from services.finance.payables import verify as payables
+from services.finance.treasury import verify as treasury
 
 
 def problems(connection: Connection) -> list[Problem]:
-    """What does not hold: I1 to I4, F1 to F6, and the tie between ledger and funds."""
+    """What does not hold: I1 to I4, F1 to F7, and the tie between ledger and funds."""
     return [
         *ledger.problems(connection),
         *budget.problems(connection),
         *payables.problems(connection),
         *billing.problems(connection),
         *imprest.problems(connection),
+        *treasury.problems(connection),
     ]

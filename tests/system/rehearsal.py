@@ -179,11 +179,13 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
         rehearsal_approval,
         rehearsal_billing,
         rehearsal_budget,
+        rehearsal_calendar,
         rehearsal_finance,
         rehearsal_hr,
         rehearsal_identity,
         rehearsal_imprest,
         rehearsal_logistics,
+        rehearsal_treasury,
     )
 
     company = Company(system, recording, tokens)
@@ -194,7 +196,8 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     rehearsal_hr.employ(company, budget)
     rehearsal_logistics.buy_and_pay(company, budget)
     rehearsal_imprest.spend_cash(company, budget, rehearsal_logistics.pay_at_once)
+    rehearsal_treasury.go_to_the_bank(company)
     rehearsal_budget.change_the_budget(company, budget)
-    rehearsal_finance.close_a_month(company)
+    rehearsal_calendar.keep_the_calendar(company)
     rehearsal_identity.read(company)
     return company

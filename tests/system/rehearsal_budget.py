@@ -8,11 +8,19 @@ from uuid import uuid4
 
 from chassis.wire import to_date
 from cli.demo.budgeting import FUND
-from kelola.finance.v1 import budget_change_pb2, budget_override_pb2, budget_pb2
+from kelola.finance.v1 import (
+    budget_change_pb2,
+    budget_override_pb2,
+    budget_pb2,
+    budget_year_end_pb2,
+    budget_years_pb2,
+)
 from tests.system.rehearsal import TODAY, YEAR, Company, decimal, rupiah
 from tests.system.rehearsal_finance import GOODS_ACCOUNT, UNIT, Budget
 
 TRAVEL_ACCOUNT = "5.1.02.04.01"
+# A year of its own with one line of nothing, so that its end bothers nobody.
+_ENDED_YEAR = YEAR + 5
 OFFICER, AUTHORITY = "budget_officer", "budget_authority"
 
 
@@ -24,6 +32,8 @@ def change_the_budget(company: Company, budget: Budget) -> None:
     _freeze(company, budget)
     _override(company, budget)
     _ask(company, budget)
+    _bind_years(company, budget)
+    _end_a_year(company)
 
 
 def _rules(company: Company) -> None:
@@ -160,3 +170,101 @@ def _ask(company: Company, budget: Budget) -> None:
     )
     company.act(budget_pb2.BatchCreatePeriodLimitsRequest(period_limits=[limit]), by=AUTHORITY)
     company.read(budget_pb2.ListPeriodLimitsRequest(agency_id=company.agencies["unit"]), by="auditor")
+
+
+def _bind_years(company: Company, budget: Budget) -> None:
+    def proposed(number: str) -> budget_years_pb2.MultiYearAuthorisation:
+        slices = [
+            budget_years_pb2.MultiYearSlice(fiscal_year=YEAR, amount=rupiah(1_000_000), budget_line_id=budget.goods),
+            budget_years_pb2.MultiYearSlice(fiscal_year=YEAR + 1, amount=rupiah(2_000_000)),
+        ]
+        contract = budget_years_pb2.MultiYearAuthorisation(
+            agency_id=company.agencies["unit"],
+            document_number=number,
+            legal_reference="Qanun Uji 2",
+            explanation="uji",
+            contract_id=str(uuid4()),
+            contract_number=f"KTR-{number}",
+            ceiling=rupiah(3_000_000),
+            price=rupiah(3_000_000),
+            effective_on=TODAY,
+            slices=slices,
+        )
+        request = budget_years_pb2.CreateMultiYearAuthorisationRequest(multi_year_authorisation=contract)
+        return company.act(request, by=OFFICER)
+
+    first = proposed("MYC-UJI")
+    approval = budget_years_pb2.ApproveMultiYearAuthorisationRequest(name=first.name)
+    company.refused_to_its_maker(approval, maker=OFFICER, checker=AUTHORITY)
+    company.act(approval, by=AUTHORITY)
+    company.read(budget_years_pb2.GetMultiYearAuthorisationRequest(name=first.name), by="auditor")
+    company.read(
+        budget_years_pb2.ListMultiYearAuthorisationsRequest(
+            agency_id=company.agencies["unit"], waiting_year=YEAR + 1, page_size=3
+        ),
+        by="auditor",
+    )
+    rejection = budget_years_pb2.RejectMultiYearAuthorisationRequest(name=proposed("MYC-UJI-2").name, reason="uji")
+    company.refused_to_its_maker(rejection, maker=OFFICER, checker=AUTHORITY)
+    company.act(rejection, by=AUTHORITY)
+    company.act(
+        budget_years_pb2.RecallMultiYearAuthorisationRequest(name=proposed("MYC-UJI-3").name, reason="uji"), by=OFFICER
+    )
+    # Next year has no budget yet: its slice keeps the reason and goes on waiting.
+    company.act(
+        budget_years_pb2.OpenMultiYearSlicesRequest(
+            agency_id=company.agencies["unit"], fiscal_year=YEAR + 1, effective_on=to_date(date(YEAR + 1, 1, 2))
+        ),
+        by=AUTHORITY,
+    )
+
+
+def _end_a_year(company: Company) -> None:
+    agency_id = company.agencies["unit"]
+    line = budget_pb2.AppropriationLine(
+        fund_code=FUND, organisation_code=UNIT, account_code=TRAVEL_ACCOUNT, line_no=1, original=rupiah(0)
+    )
+    draft = company.act(
+        budget_pb2.ImportAppropriationRequest(
+            agency_id=agency_id,
+            fiscal_year=_ENDED_YEAR,
+            document_number="DPA-AKHIR-UJI",
+            lines=[line],
+            control_total=rupiah(0),
+        ),
+        by=OFFICER,
+    ).appropriation
+    company.act(
+        budget_pb2.ActivateAppropriationRequest(
+            name=draft.name,
+            control_line_count=1,
+            control_total=rupiah(0),
+            effective_on=to_date(date(_ENDED_YEAR, 1, 2)),
+        ),
+        by=AUTHORITY,
+    )
+
+    def proposed(number: str) -> budget_year_end_pb2.BudgetYearEnd:
+        year_end = budget_year_end_pb2.BudgetYearEnd(
+            agency_id=agency_id,
+            fiscal_year=_ENDED_YEAR,
+            document_number=number,
+            explanation="uji",
+            default_decision=budget_year_end_pb2.YEAR_END_DECISION_CARRY,
+            opened_on=to_date(date(_ENDED_YEAR + 1, 1, 2)),
+        )
+        return company.act(budget_year_end_pb2.CreateBudgetYearEndRequest(budget_year_end=year_end), by=OFFICER)
+
+    rejection = budget_year_end_pb2.RejectBudgetYearEndRequest(name=proposed("AKHIR-UJI-1").name, reason="uji")
+    company.refused_to_its_maker(rejection, maker=OFFICER, checker=AUTHORITY)
+    company.act(rejection, by=AUTHORITY)
+    company.act(budget_year_end_pb2.RecallBudgetYearEndRequest(name=proposed("AKHIR-UJI-2").name), by=OFFICER)
+    last = proposed("AKHIR-UJI-3")
+    approval = budget_year_end_pb2.ApproveBudgetYearEndRequest(name=last.name)
+    company.refused_to_its_maker(approval, maker=OFFICER, checker=AUTHORITY)
+    company.act(approval, by=AUTHORITY)
+    company.read(budget_year_end_pb2.GetBudgetYearEndRequest(name=last.name), by="auditor")
+    company.read(budget_year_end_pb2.ListBudgetYearEndsRequest(agency_id=agency_id, page_size=3), by="auditor")
+    company.read(
+        budget_year_end_pb2.ListBudgetYearEndLinesRequest(budget_year_end=last.name, page_size=3), by="auditor"
+    )

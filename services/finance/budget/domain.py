@@ -39,6 +39,8 @@ class MovementKind(Enum):
     VIREMENT = "VIREMENT"
     FREEZE = "FREEZE"
     OVERRIDE = "OVERRIDE"
+    LAPSE = "LAPSE"
+    CARRY = "CARRY"
 
 
 class DocumentKind(Enum):
@@ -61,6 +63,7 @@ class DocumentKind(Enum):
     IMPREST_VOUCHER = "IMPREST_VOUCHER"
     BUDGET_CHANGE = "BUDGET_CHANGE"
     OVERRIDE = "OVERRIDE"
+    YEAR_END = "YEAR_END"
 
 
 class LineStatus(Enum):

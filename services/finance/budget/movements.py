@@ -59,8 +59,8 @@ class FundsAct(PaymentActs):
     ) -> None:
         self.before: Mapping[UUID, Line] = {line.budget_line_id: line for line in lines}
         self.lines: dict[UUID, Line] = dict(self.before)
-        self._positions_before: Mapping[Key, Position] = {position.key: position for position in positions}
-        self.positions: dict[Key, Position] = dict(self._positions_before)
+        self.positions_before: Mapping[Key, Position] = {position.key: position for position in positions}
+        self.positions: dict[Key, Position] = dict(self.positions_before)
         self.movements: list[Movement] = []
         self.document = document
         self._period = Period.of(effective_on)
@@ -119,6 +119,7 @@ class FundsAct(PaymentActs):
         changes = Buckets(expended=amount) + -taken
         if own_position or not same_line:
             return self._grow(MovementKind.EXPEND, item, amount, changes, source.opening_movement_id)
+        self._usable(item.budget_line_id)
         self.positions[source.key] = replace(used, buckets=used.buckets + Buckets(expended=amount))
         return self._record(
             MovementKind.EXPEND,
@@ -239,7 +240,7 @@ class FundsAct(PaymentActs):
             for key, position in sorted(
                 self.positions.items(), key=lambda one: (one[0].document_line_id, one[0].budget_line_id)
             )
-            if self._positions_before.get(key) != position
+            if self.positions_before.get(key) != position
         ]
 
     # --- what they share -----------------------------------------------------------------------------------

@@ -270,6 +270,11 @@ class PaymentOrderRow(FinanceTable, table=True):
         # A bank's entry is looked for by its amount.
         Index("ix_payment_order_net", "treasury_agency_id", "net_minor"),
         Index(
+            "ix_payment_order_waiting",
+            *("treasury_agency_id", "issued_on"),
+            postgresql_where=text("status = 'ISSUED'"),
+        ),
+        Index(
             "uq_payment_order_number",
             *("treasury_agency_id", "order_number"),
             unique=True,
