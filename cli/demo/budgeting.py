@@ -17,9 +17,12 @@ from cli.demo.foundation import Foundation
 from cli.load import published_budget
 from cli.load.chart import BATCH_MAX, dimension_value, regional
 from cli.load.published_budget import PublishedLine
+from cli.load.virement import virement_rules
 from kelola.finance.v1 import (
     account_pb2,
     account_pb2_grpc,
+    budget_change_pb2,
+    budget_change_pb2_grpc,
     budget_pb2,
     budget_pb2_grpc,
     fiscal_calendar_pb2,
@@ -80,6 +83,13 @@ def _chart(government: Government, lines: list[PublishedLine]) -> int:
         account_pb2.BatchCreateAccountMappingsRequest(account_mappings=pack.mappings),
         by="accountant",
         step="account-mappings",
+    )
+    government.do(
+        budget_change_pb2_grpc.BudgetChangeServiceStub,
+        "BatchCreateVirementRules",
+        budget_change_pb2.BatchCreateVirementRulesRequest(virement_rules=virement_rules()),
+        by="accountant",
+        step="virement-rules",
     )
     known = {(value.kind, value.code) for value in pack.dimension_values}
     units = {("ORGANISATION", line.unit_code, line.unit_name) for line in lines}

@@ -71,6 +71,8 @@ OFFICERS = {
     "storekeeper": "logistics.storekeeper",
     "catalog_officer": "logistics.catalog_officer",
     "auditor": "auditor",
+    "treasury_head": "finance.treasury_head",
+    "reconciler": "finance.reconciler",
 }
 
 SUPPLIER_OWNERS = 3

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chassis.settings import ROOT
+from cli.load.journal import journal
 from cli.load.loader import Batch, Given, Loader, Rows
 from cli.output import Json, console, fail, show
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cli.connect import System
 
 app = typer.Typer(no_args_is_help=True, help="Load many rows of a file.")
+app.command()(journal)
 
 
 class Unknown(StrEnum):
@@ -67,16 +69,18 @@ def chart(
     error_file: ErrorFile = None,
     as_json: Json = False,
 ) -> None:
-    """Load a country pack's classification: chart of accounts, dimensions, account mapping (default: Indonesia)."""
+    """Load a country pack's classification: chart, dimensions, mapping, rules of virement (default: Indonesia)."""
     from google.protobuf.json_format import MessageToDict
 
     from cli.load.chart import BATCH_MAX, regional
+    from cli.load.virement import virement_rules
 
     pack = regional(folder)
     parts: list[tuple[str, str, Sequence[Message]]] = [
         ("AccountService/BatchCreateAccounts", "accounts", pack.accounts),
         ("AccountService/BatchCreateDimensionValues", "dimension_values", pack.dimension_values),
         ("AccountService/BatchCreateAccountMappings", "account_mappings", pack.mappings),
+        ("BudgetChangeService/BatchCreateVirementRules", "virement_rules", virement_rules(folder)),
     ]
     loads = []
     for method, rows_field, messages in parts:

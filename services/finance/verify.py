@@ -6,9 +6,12 @@ from sqlalchemy import Connection
 
 from chassis.told import compare, numbered, told, versions_that_were
 from chassis.verify import Findings, Problem, together
+from services.finance.billing import verify as billing
 from services.finance.budget import verify as budget
+from services.finance.imprest import verify as imprest
 from services.finance.ledger import verify as ledger
 from services.finance.payables import verify as payables
+from services.finance.treasury import verify as treasury
 
 _EVENTS = "kelola.finance.v1."
 # InvoiceHeld is not here: an invoice is matched anew with every receipt, and held again when the reasons change.
@@ -58,5 +61,12 @@ def effects(connection: Connection) -> Findings:
 
 
 def problems(connection: Connection) -> list[Problem]:
-    """What does not hold: I1 to I4, F1 to F6, and the tie between ledger and funds."""
-    return [*ledger.problems(connection), *budget.problems(connection), *payables.problems(connection)]
+    """What does not hold: I1 to I4, F1 to F7, and the tie between ledger and funds."""
+    return [
+        *ledger.problems(connection),
+        *budget.problems(connection),
+        *payables.problems(connection),
+        *billing.problems(connection),
+        *imprest.problems(connection),
+        *treasury.problems(connection),
+    ]

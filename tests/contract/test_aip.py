@@ -23,7 +23,7 @@ def known() -> Contracts:
     return contracts()
 
 
-_READ_VERBS = ("Get", "List", "LookUp", "Search")
+_READ_VERBS = ("Get", "List", "LookUp", "Search", "Check")
 
 
 def _reads(method: Method) -> bool:

@@ -175,13 +175,29 @@ def person(number: int, label: str) -> cast.Person:
 
 def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     """Call every RPC at least once in a government of its own."""
-    from tests.system import rehearsal_finance, rehearsal_hr, rehearsal_identity, rehearsal_logistics
+    from tests.system import (
+        rehearsal_approval,
+        rehearsal_billing,
+        rehearsal_budget,
+        rehearsal_calendar,
+        rehearsal_finance,
+        rehearsal_hr,
+        rehearsal_identity,
+        rehearsal_imprest,
+        rehearsal_logistics,
+        rehearsal_treasury,
+    )
 
     company = Company(system, recording, tokens)
     rehearsal_identity.found(company)
     budget = rehearsal_finance.open_the_books(company)
+    claim = rehearsal_billing.work_by_contract(company, budget)
+    rehearsal_approval.take_the_route(company, claim)
     rehearsal_hr.employ(company, budget)
     rehearsal_logistics.buy_and_pay(company, budget)
-    rehearsal_finance.close_a_month(company)
+    rehearsal_imprest.spend_cash(company, budget, rehearsal_logistics.pay_at_once)
+    rehearsal_treasury.go_to_the_bank(company)
+    rehearsal_budget.change_the_budget(company, budget)
+    rehearsal_calendar.keep_the_calendar(company)
     rehearsal_identity.read(company)
     return company

@@ -21,8 +21,6 @@ GOODS_ACCOUNT = "5.1.02.01.01.0024"
 LINE_AMOUNT = 900_000_000
 RECEIVABLE, REVENUE = "1.1.04.01", "7.1.01.01"
 _SINCE = to_date(date(2021, 1, 1))
-# A year of its own, so that closing its months bothers nobody.
-_CLOSED_YEAR = 2024
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def open_the_books(company: Company) -> Budget:
     """Calendar and budget of the unit and the treasury, then everything that can be done with funds by hand."""
     _classification(company)
     for label in ("treasury", "unit"):
-        _open_year(company, label, YEAR)
+        open_year(company, label, YEAR)
     budget = _budget(company)
     _funds(company, budget)
     _journals(company)
@@ -108,7 +106,8 @@ def _dimension(kind: account_pb2.DimensionKind.ValueType, code: str) -> account_
     return account_pb2.DimensionValue(kind=kind, code=code, display_name=f"Uji {code}", valid_from=_SINCE)
 
 
-def _open_year(company: Company, label: str, year: int) -> None:
+def open_year(company: Company, label: str, year: int) -> None:
+    """A fiscal year of the agency with this label, open from January to December."""
     by, agency_id = "accountant", company.agencies[label]
     fiscal_year = company.act(
         fiscal_calendar_pb2.CreateFiscalYearRequest(
@@ -286,12 +285,3 @@ def _journals(company: Company) -> None:
         ),
         by=by,
     )
-
-
-def close_a_month(company: Company) -> None:
-    """January of a year in which nothing happened."""
-    agency_id = company.agencies["unit"]
-    _open_year(company, "unit", _CLOSED_YEAR)
-    month = {"agency_id": agency_id, "year": _CLOSED_YEAR, "number": 1}
-    company.act(fiscal_calendar_pb2.SoftCloseFiscalPeriodRequest(**month), by="accountant")
-    company.act(fiscal_calendar_pb2.HardCloseFiscalPeriodRequest(**month), by="budget_authority")

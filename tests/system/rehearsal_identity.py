@@ -20,6 +20,8 @@ BOTH_ROLES = (
     ("expenditure_treasurer", "verifier"),
     ("verifier", "budget_user"),
     ("budget_user", "treasurer"),
+    ("accountant", "budget_authority"),
+    ("treasurer", "treasury_head"),
 )
 
 

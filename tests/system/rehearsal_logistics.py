@@ -337,7 +337,7 @@ def _request(company: Company, payable_ids: list[str]) -> Any:
     )
 
 
-def _ordered(company: Company, payable_ids: list[str], *, as_one_person: bool = False) -> Any:
+def order_numbered(company: Company, payable_ids: list[str], *, as_one_person: bool = False) -> Any:
     """A payment order with its number; with `as_one_person`, each step is first tried by the one before it."""
     request = _request(company, payable_ids)
     verify = payables_pb2.VerifyPaymentRequestRequest(name=request.name)
@@ -369,7 +369,7 @@ def _pay(company: Company, payable_ids: list[str]) -> None:
         payables_pb2.WithdrawPaymentRequestRequest(name=withdrawn.name, explanation="Salah"),
         by="expenditure_treasurer",
     )
-    order = _ordered(company, payable_ids, as_one_person=True)
+    order = order_numbered(company, payable_ids, as_one_person=True)
     company.act(
         payables_pb2.RecordBankDebitRequest(
             name=order.name, bank_reference="BANK-UJI", value_date=TODAY, amount=order.net
@@ -381,6 +381,17 @@ def _pay(company: Company, payable_ids: list[str]) -> None:
     company.read(payables_pb2.ListPaymentOrdersRequest(agency_id=agency_id), by="treasurer")
 
 
+def pay_at_once(company: Company, payable_id: str) -> None:
+    """One payable through the whole payment chain, to the bank's debit."""
+    order = order_numbered(company, [payable_id])
+    company.act(
+        payables_pb2.RecordBankDebitRequest(
+            name=order.name, bank_reference=f"BANK-{order.order_number}", value_date=TODAY, amount=order.net
+        ),
+        by="treasurer",
+    )
+
+
 def _bounce(company: Company) -> None:
     """The pay of the payroll run, which the bank rejects."""
     listed = company.read(
@@ -390,7 +401,8 @@ def _bounce(company: Company) -> None:
         by="expenditure_treasurer",
     )
     one_source = listed.payables[0].source_document_id
-    order = _ordered(company, [each.payable_id for each in listed.payables if each.source_document_id == one_source])
+    payables = [each.payable_id for each in listed.payables if each.source_document_id == one_source]
+    order = order_numbered(company, payables)
     company.act(
         payables_pb2.RejectPaymentOrderRequest(
             name=order.name, bank_reference="TOLAK-UJI", explanation="Rekening tutup", rejected_on=TODAY

@@ -36,6 +36,8 @@ _COMMON = {
     "finance.account.": "one chart for all",
     "finance.account_mapping.": "one chart for all",
     "finance.dimension_value.": "one chart for all",
+    "finance.exchange_rate.": "one set of rates for all",
+    "finance.virement_rule.": "one law of virement for all",
     "identity.agency.read": "how governments are organised is public",
     "identity.role.read": "roles are the country pack's",
     "identity.person.": "one person registry for all",
@@ -227,6 +229,9 @@ def test_nobody_checks_what_he_made(lived):
         "VerifyPaymentRequest",
         "AuthorisePaymentRequest",
         "IssuePaymentOrder",
+        "ApprovePayeeAccount",
+        "ApprovePaymentRun",
+        "ApproveFiscalPeriodReopening",
     }
     assert {one.code for one in said.values()} <= {_DENIED, grpc.StatusCode.FAILED_PRECONDITION}, said
     # Refused because of the person, not because a role is missing.

@@ -33,6 +33,8 @@ _OUTSIDE = {
     },
     "finance": {
         "account": "one chart for all",
+        "approval_due": "the clock's work list: ids and instants alone",
+        "approval_rule": "one approval matrix for all",
         "account_mapping": "one chart for all",
         "dimension_value": "one chart for all",
         "number_queue": "the numberer's work list: ids alone",

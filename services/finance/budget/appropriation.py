@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -17,6 +17,8 @@ from chassis.money import CurrencyMismatch, Money, total
 from services.finance.budget import appropriation_store as store
 from services.finance.budget import events, journals
 from services.finance.budget.domain import LineStatus, SamePerson
+from services.finance.budget.years import store as years
+from services.finance.budget.years import usecases as slices
 from services.finance.classification import store as classification
 
 # Who imports a code that the chart lacks must be able to read which ones.
@@ -84,6 +86,8 @@ class NewLine:
     original: Money
     parent_id: UUID | None = None
     uncontrolled: bool = False
+    # It only warns; such a line is no hard stop, and needs none above it.
+    warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class Allotted:
 def import_lines(session: Session, order: Import, *, person_id: UUID, at: datetime) -> tuple[Appropriation, list[UUID]]:
     """Add a batch to a draft appropriation, all or none; the appropriation and the new ids in the batch's order."""
     _check_batch(order)
-    _check_accounts(session, order)
+    check_accounts(session, {line.account_code for line in order.lines}, on=date(order.fiscal_year, 1, 1))
     if order.appropriation_id is None:
         if not order.document_number:
             raise InvalidArgument.field("document_number", "required when a new appropriation is opened")
@@ -220,17 +224,21 @@ def activate(
         )
     if effective_on.year != present.fiscal_year:
         raise InvalidArgument.field("effective_on", f"{effective_on} is not in the budget year {present.fiscal_year}")
+    # Contracts of several years are locked before lines, as everywhere, and obligated before anybody sees the lines.
+    years.lock_waiting(session, present.agency_id, present.fiscal_year)
     by_fund = store.activate_lines(session, present)
-    entry_id = journals.post_activation(
+    posted = journals.post_authority(
         session,
         agency_id=present.agency_id,
-        appropriation_id=appropriation_id,
-        document_number=present.document_number,
+        document_id=appropriation_id,
+        source_kind="APPROPRIATION",
+        description=f"Appropriation {present.document_number} in force",
         by_fund=by_fund,
         currency=present.currency,
         effective_on=effective_on,
         person_id=person_id,
     )
+    entry_id = posted.entry.journal_entry_id if posted else None
     store.insert_appropriate_movements(session, present, effective_on, person_id, entry_id)
     active = store.activate(session, present, effective_on, person_id, entry_id, at=at)
     outbox.emit(
@@ -247,6 +255,7 @@ def activate(
             active.version,
         ),
     )
+    slices.open_year(session, active.agency_id, active.fiscal_year, on=effective_on, person_id=person_id)
     return active
 
 
@@ -275,7 +284,7 @@ def allot(session: Session, order: AllotmentOrder, *, person_id: UUID, at: datet
         raise NotFound.resource(f"active budget line of {order.fiscal_year}", min(missing))
     if not states:
         raise NotFound.resource("active budget line of unit", order.organisation_code or order.agency_id)
-    _check_releaser(session, states, person_id)
+    check_releaser(session, (state.appropriation_id for state in states), person_id)
     amounts = _amounts(order, states)
     currency = states[0].currency
     document_id = new_id()
@@ -336,17 +345,13 @@ def _check_batch(order: Import) -> None:
         )
 
 
-def _check_accounts(session: Session, order: Import) -> None:
+def check_accounts(session: Session, codes: set[str], *, on: date) -> None:
     """Budget lines are keyed on accounts of expenditure or financing of the chart, never on accrual ones (rules §1)."""
-    codes = {line.account_code for line in order.lines}
-    missing = sorted(
-        codes - classification.postable_codes(session, codes, date(order.fiscal_year, 1, 1), kinds=_BUDGET_KINDS)
-    )
+    missing = sorted(codes - classification.postable_codes(session, codes, on, kinds=_BUDGET_KINDS))
     if missing:
         shown = ", ".join(missing[:_CODES_SHOWN])
         raise AccountUnknown(
-            f"{len(missing)} account codes are no postable expenditure or financing accounts of the chart "
-            f"on {order.fiscal_year}-01-01: "
+            f"{len(missing)} account codes are no postable expenditure or financing accounts of the chart on {on}: "
             f"{shown}; add them under their parents, then import again",
             metadata={
                 "account_codes": ",".join(missing[:_CODES_SHOWN]),
@@ -388,11 +393,11 @@ def _check_parents(session: Session, present: Appropriation, order: Import) -> N
             raise ParentInvalid(f"lines[{nth}]: nothing above it is a hard stop; leave uncontrolled unset")
 
 
-def _check_releaser(session: Session, states: Sequence[store.LineState], person_id: UUID) -> None:
-    appropriations = {state.appropriation_id for state in states if state.appropriation_id is not None}
-    for appropriation_id in sorted(appropriations):
+def check_releaser(session: Session, appropriation_ids: Iterable[UUID | None], person_id: UUID) -> None:
+    """Refuse a release by whoever imported the lines, or proposed the change that brought them in (trust I9)."""
+    for appropriation_id in sorted({one for one in appropriation_ids if one is not None}):
         if store.imported_by(session, appropriation_id, person_id):
-            raise SamePerson("you imported some of these budget lines: another person releases them")
+            raise SamePerson("you brought some of these budget lines in: another person releases them")
 
 
 def _amounts(order: AllotmentOrder, states: Sequence[store.LineState]) -> dict[UUID, int]:

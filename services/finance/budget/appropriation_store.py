@@ -135,6 +135,7 @@ _LINE_ARRAYS: Mapping[str, str] = {
     "display_name": "text[]",
     "parent_id": "uuid[]",
     "controlling": "boolean[]",
+    "warning": "boolean[]",
     "original_minor": "bigint[]",
 }
 
@@ -147,7 +148,7 @@ def insert_lines(
         {
             **{name: getattr(line, name) for name in _LINE_ARRAYS if hasattr(line, name)},
             "budget_line_id": line_id,
-            "controlling": not line.uncontrolled,
+            "controlling": not (line.uncontrolled or line.warning),
             "original_minor": line.original.minor,
         }
         for line_id, line in zip(ids, lines, strict=True)
@@ -237,10 +238,15 @@ def insert_import(
 
 
 def imported_by(session: Session, appropriation_id: UUID, person_id: UUID) -> bool:
-    """Whether the person imported any line of the appropriation."""
+    """Whether the person imported any line of the appropriation, or proposed the change that brought lines in."""
     return (
         session.execute(
-            text("select 1 from appropriation_import where appropriation_id = :id and person_id = :person_id limit 1"),
+            text(
+                "select 1 from appropriation_import where appropriation_id = :id and person_id = :person_id"
+                " union all"
+                " select 1 from budget_change"
+                " where budget_change_id = :id and proposed_by_person_id = :person_id limit 1"
+            ),
             {"id": appropriation_id, "person_id": person_id},
         ).first()
         is not None

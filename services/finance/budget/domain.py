@@ -10,7 +10,7 @@ by their letters there: R reserved, O obligated, V advanced, E expended, S order
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from enum import Enum
@@ -36,6 +36,11 @@ class MovementKind(Enum):
     VARIANCE = "VARIANCE"
     TRUE_UP = "TRUE_UP"
     REVALUE = "REVALUE"
+    VIREMENT = "VIREMENT"
+    FREEZE = "FREEZE"
+    OVERRIDE = "OVERRIDE"
+    LAPSE = "LAPSE"
+    CARRY = "CARRY"
 
 
 class DocumentKind(Enum):
@@ -53,6 +58,12 @@ class DocumentKind(Enum):
     APPROPRIATION = "APPROPRIATION"
     ALLOTMENT = "ALLOTMENT"
     JOURNAL_ENTRY = "JOURNAL_ENTRY"
+    BILL = "BILL"
+    IMPREST = "IMPREST"
+    IMPREST_VOUCHER = "IMPREST_VOUCHER"
+    BUDGET_CHANGE = "BUDGET_CHANGE"
+    OVERRIDE = "OVERRIDE"
+    YEAR_END = "YEAR_END"
 
 
 class LineStatus(Enum):
@@ -160,9 +171,16 @@ class Line:
     organisation_code: str = ""
     account_code: str = ""
     fund_code: str = ""
+    program_code: str = ""
+    function_code: str = ""
+    location_code: str = ""
+    project_code: str = ""
+    funding_source_code: str = ""
     parent_id: UUID | None = None
     postable: bool = True
+    # A hard stop: never below zero. A node that only warns is no hard stop; what goes beyond it is recorded.
     controlling: bool = True
+    warning: bool = False
     original: int = 0
     supplementary: int = 0
     virement_in: int = 0
@@ -330,6 +348,8 @@ class Movement:
     position_document_line_id: UUID | None = None
     liquidates_movement_id: UUID | None = None
     authority: int = 0
+    frozen: int = 0
+    override: int = 0
 
 
 @dataclass(frozen=True)
@@ -369,6 +389,49 @@ class Shortage:
     def short_by(self) -> int:
         """What is missing."""
         return self.asked - self.line.available
+
+
+def shortages(
+    before: Mapping[UUID, Line], after: Mapping[UUID, Line], *, also: Collection[UUID] = ()
+) -> list[Shortage]:
+    """Every hard-stop node (and node of `also`) that an act took from and that would fall below zero, by id (F2)."""
+    found = []
+    for budget_line_id in sorted(after):
+        was, now = before[budget_line_id], after[budget_line_id]
+        if (now.controlling or budget_line_id in also) and now.available < 0 and now.available < was.available:
+            found.append(Shortage(was, was.available - now.available))
+    return found
+
+
+def usable(lines: Mapping[UUID, Line], budget_line_id: UUID) -> Line:
+    """The line, if it takes movements: it is active and nothing stands under it."""
+    line = lines.get(budget_line_id)
+    if line is None:
+        raise BudgetLineUnknown.resource("budget line", budget_line_id)
+    if line.status is not LineStatus.ACTIVE or not line.postable:
+        why = (
+            f"is {line.status.value}; its appropriation must be activated first"
+            if line.postable
+            else "has lines under it; name one of those"
+        )
+        raise BudgetLineNotUsable(
+            f"budget line {line.organisation_code} {line.account_code} ({budget_line_id}) {why}",
+            metadata={"budget_line_id": str(budget_line_id), "status": line.status.value},
+        )
+    return line
+
+
+def nodes(lines: Mapping[UUID, Line], budget_line_id: UUID) -> list[Line]:
+    """The line and every node above it, from the bottom up."""
+    found: list[Line] = []
+    next_id: UUID | None = budget_line_id
+    while next_id is not None:
+        node = lines.get(next_id)
+        if node is None:
+            raise BudgetLineUnknown.resource("budget line", next_id)
+        found.append(node)
+        next_id = node.parent_id
+    return found
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from chassis.wire import from_date, from_money, to_money, to_uuid
 from kelola.finance.v1 import budget_pb2
 from services.finance.budget import appropriation, appropriation_store, report_store, usecases, wire
 from services.finance.budget.domain import BudgetExceeded
+from services.finance.budget.limits import store as limit_store
+from services.finance.budget.limits import usecases as limits
+from services.finance.budget.limits import wire as limit_wire
 from services.finance.budget.usecases import FundsOrder
 
 BUDGET = budget_pb2.DESCRIPTOR.services_by_name["BudgetService"]
@@ -128,6 +131,39 @@ class BudgetEntrypoints:
             self._tell_refusal(order, refusal, call)
             raise
         return work.answer
+
+    @rpc(BUDGET)
+    def check_funds(self, request, call):
+        order = wire.funds_order(request)
+        with self.db.read(call, snapshot=True) as session:
+            checked = usecases.what_if(session, order, obligate=request.step == budget_pb2.PERIOD_LIMIT_STEP_OBLIGATE)
+            return limit_wire.check_message(checked, report_store.lines_by_id(session, checked.before))
+
+    @rpc(BUDGET)
+    def batch_create_period_limits(self, request, call):
+        wanted = [limit_wire.limit(one, f"period_limits[{nth}]") for nth, one in enumerate(request.period_limits)]
+        with self.db.begin(call) as work:
+            outcome = limits.create_limits(work.session, wanted)
+            work.reply(
+                budget_pb2.BatchCreatePeriodLimitsResponse(
+                    period_limits=[limit_wire.limit_message(one) for one, _ in outcome],
+                    existing_count=sum(not is_new for _, is_new in outcome),
+                ),
+                agency_id=wanted[0].agency_id,
+            )
+        return work.answer
+
+    @rpc(BUDGET)
+    def list_period_limits(self, request, call):
+        agency_id = to_uuid(request.agency_id, "agency_id")
+        page = Page.of(request, {"agency_id": agency_id})
+        with self.db.read(call) as session:
+            found = limit_store.list_limits(session, agency_id=agency_id, after=page.after, limit=page.size + 1)
+        shown = found[: page.size]
+        return budget_pb2.ListPeriodLimitsResponse(
+            period_limits=[limit_wire.limit_message(one) for one in shown],
+            next_page_token=page.token([shown[-1].step.value, shown[-1].valid_from]) if len(found) > page.size else "",
+        )
 
     @rpc(BUDGET)
     def get_budget_line(self, request, call):

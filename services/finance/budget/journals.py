@@ -29,18 +29,20 @@ def post_one(session: Session, entry: JournalEntry) -> Posted:
     return verdict
 
 
-def post_activation(
+def post_authority(
     session: Session,
     *,
     agency_id: UUID,
-    appropriation_id: UUID,
-    document_number: str,
+    document_id: UUID,
+    source_kind: str,
+    description: str,
     by_fund: Mapping[str, int],
     currency: str,
     effective_on: date,
     person_id: UUID,
-) -> UUID | None:
-    """BUDGET Dr estimated change of SAL / Cr appropriation, per fund (domain rules §2). None when all is nil."""
+) -> Posted | None:
+    """BUDGET Dr estimated change of SAL / Cr appropriation per fund, the other way round for what is taken back
+    (domain rules §2). None when all is nil: a virement within a fund changes nothing in the ledger."""
     if not any(by_fund.values()):
         return None
     sal = mapping.account_for(session, "SAL", on=effective_on)
@@ -48,23 +50,23 @@ def post_activation(
     lines = []
     for fund_code, amount in sorted(by_fund.items()):
         if amount:
-            lines.append(Line(Basis.BUDGET, fund_code, sal, amount, 0, currency))
-            lines.append(Line(Basis.BUDGET, fund_code, apr, 0, amount, currency))
-    posted = post_one(
+            debit, credit = (sal, apr) if amount > 0 else (apr, sal)
+            lines.append(Line(Basis.BUDGET, fund_code, debit, abs(amount), 0, currency))
+            lines.append(Line(Basis.BUDGET, fund_code, credit, 0, abs(amount), currency))
+    return post_one(
         session,
         JournalEntry(
             journal_entry_id=new_id(),
             agency_id=agency_id,
             effective_on=effective_on,
             accounting_on=None,
-            description=f"Appropriation {document_number} in force",
-            source_kind="APPROPRIATION",
-            source_id=appropriation_id,
+            description=description,
+            source_kind=source_kind,
+            source_id=document_id,
             lines=lines,
             person_id=person_id,
         ),
     )
-    return posted.entry.journal_entry_id
 
 
 def post_acceptance(

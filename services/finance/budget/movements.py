@@ -19,8 +19,6 @@ from uuid import UUID
 from chassis.money import round_half_away
 from services.finance.budget.domain import (
     Buckets,
-    BudgetLineNotUsable,
-    BudgetLineUnknown,
     Document,
     DocumentLineOpen,
     DocumentLineUnknown,
@@ -28,7 +26,6 @@ from services.finance.budget.domain import (
     Item,
     Key,
     Line,
-    LineStatus,
     LiquidationExceeded,
     Movement,
     MovementKind,
@@ -37,11 +34,15 @@ from services.finance.budget.domain import (
     Shortage,
     Source,
     exceeded,
+    nodes,
+    shortages,
+    usable,
 )
 from services.finance.budget.items import amount_of, check_currency, schedule_of, taken_latest
+from services.finance.budget.payment_movements import PaymentActs
 
 
-class FundsAct:
+class FundsAct(PaymentActs):
     """The lines (with every node above them) and positions of one act, and the movements that it makes.
 
     Holds no session and reads no clock; what it changes are its own copies.
@@ -58,8 +59,8 @@ class FundsAct:
     ) -> None:
         self.before: Mapping[UUID, Line] = {line.budget_line_id: line for line in lines}
         self.lines: dict[UUID, Line] = dict(self.before)
-        self._positions_before: Mapping[Key, Position] = {position.key: position for position in positions}
-        self.positions: dict[Key, Position] = dict(self._positions_before)
+        self.positions_before: Mapping[Key, Position] = {position.key: position for position in positions}
+        self.positions: dict[Key, Position] = dict(self.positions_before)
         self.movements: list[Movement] = []
         self.document = document
         self._period = Period.of(effective_on)
@@ -118,6 +119,7 @@ class FundsAct:
         changes = Buckets(expended=amount) + -taken
         if own_position or not same_line:
             return self._grow(MovementKind.EXPEND, item, amount, changes, source.opening_movement_id)
+        self._usable(item.budget_line_id)
         self.positions[source.key] = replace(used, buckets=used.buckets + Buckets(expended=amount))
         return self._record(
             MovementKind.EXPEND,
@@ -216,18 +218,6 @@ class FundsAct:
         """available <-> E: a matched invoice differs by `amount` from the order's price."""
         return self._shift(MovementKind.VARIANCE, key, Buckets(expended=amount)) if amount else None
 
-    def order(self, key: Key, amount: int) -> Movement:
-        """E -> S: a payment order was issued."""
-        return self._shift(MovementKind.ORDER, key, Buckets(expended=-amount, ordered=amount))
-
-    def pay(self, key: Key, amount: int) -> Movement:
-        """S -> P: the bank debited the treasury's account."""
-        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, paid=amount))
-
-    def reject(self, key: Key, amount: int) -> Movement:
-        """S -> E: the bank rejected the order before any debit."""
-        return self._shift(MovementKind.REJECT, key, Buckets(ordered=-amount, expended=amount))
-
     def check(self) -> None:
         """F2: refuse the act when a hard-stop node that it takes from would fall below zero."""
         shortages = self.shortages()
@@ -236,12 +226,12 @@ class FundsAct:
 
     def shortages(self) -> list[Shortage]:
         """Every hard-stop node that this act takes from and that would fall below zero, in id order."""
-        found = []
-        for budget_line_id in sorted(self.lines):
-            before, after = self.before[budget_line_id], self.lines[budget_line_id]
-            if after.controlling and after.available < 0 and after.available < before.available:
-                found.append(Shortage(before, before.available - after.available))
-        return found
+        return shortages(self.before, self.lines)
+
+    def over_limits(self) -> list[Shortage]:
+        """Every node that only warns, that this act takes from and that it leaves below zero, in id order."""
+        warning = {line_id for line_id, line in self.lines.items() if line.warning}
+        return [one for one in shortages(self.before, self.lines, also=warning) if one.line.warning]
 
     def changed_positions(self) -> list[Position]:
         """The positions that are new or other than before, in a fixed order."""
@@ -250,26 +240,13 @@ class FundsAct:
             for key, position in sorted(
                 self.positions.items(), key=lambda one: (one[0].document_line_id, one[0].budget_line_id)
             )
-            if self._positions_before.get(key) != position
+            if self.positions_before.get(key) != position
         ]
 
     # --- what they share -----------------------------------------------------------------------------------
 
     def _usable(self, budget_line_id: UUID) -> Line:
-        line = self.lines.get(budget_line_id)
-        if line is None:
-            raise BudgetLineUnknown.resource("budget line", budget_line_id)
-        if line.status is not LineStatus.ACTIVE or not line.postable:
-            why = (
-                f"is {line.status.value}; its appropriation must be activated first"
-                if line.postable
-                else "has lines under it; name one of those"
-            )
-            raise BudgetLineNotUsable(
-                f"budget line {line.organisation_code} {line.account_code} ({budget_line_id}) {why}",
-                metadata={"budget_line_id": str(budget_line_id), "status": line.status.value},
-            )
-        return line
+        return usable(self.lines, budget_line_id)
 
     def _position(self, key: Key) -> Position:
         position = self.positions.get(key)
@@ -428,10 +405,6 @@ class FundsAct:
         available = [node.available for node in self._nodes(budget_line_id) if node.controlling]
         return max(0, min(available)) if available else self.lines[budget_line_id].revised
 
-    def _shift(self, kind: MovementKind, key: Key, changes: Buckets) -> Movement:
-        position = self._position(key)
-        return self._bucket_movement(kind, position, replace(position, buckets=position.buckets + changes))
-
     def _bucket_movement(self, kind: MovementKind, position: Position, after: Position) -> Movement:
         if min(after.buckets.amounts()) < 0 or after.liquidated < 0:
             raise LiquidationExceeded(
@@ -479,12 +452,4 @@ class FundsAct:
         self.movements.append(movement)
 
     def _nodes(self, budget_line_id: UUID) -> list[Line]:
-        nodes, next_id = [], budget_line_id
-        while True:
-            node = self.lines.get(next_id)
-            if node is None:
-                raise BudgetLineUnknown.resource("budget line", next_id)
-            nodes.append(node)
-            if node.parent_id is None:
-                return nodes
-            next_id = node.parent_id
+        return nodes(self.lines, budget_line_id)

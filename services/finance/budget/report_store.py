@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ _RELEASED = """
 _LINE = (
     "b.budget_line_id, b.agency_id, b.fiscal_year, b.appropriation_id, b.fund_code, b.organisation_code,"
     " b.program_code, b.account_code, b.function_code, b.location_code, b.project_code, b.funding_source_code,"
-    " b.line_no, b.display_name, b.parent_id, b.controlling, b.status, b.currency, "
+    " b.line_no, b.display_name, b.parent_id, b.controlling, b.warning, b.status, b.currency, "
     + ", ".join(f"{expression} as {name}" for name, expression in _FIGURES.items())
 )
 _FILTER = """
@@ -69,6 +69,19 @@ def line(session: Session, budget_line_id: UUID) -> Row[Any]:
     if row is None:
         raise NotFound.resource("budget line", budget_line_id)
     return row
+
+
+def lines_by_id(session: Session, ids: Collection[UUID]) -> Sequence[Row[Any]]:
+    """These lines with their figures, in the order of unit, account and line number."""
+    return session.execute(
+        text(
+            f"""
+            select {_LINE} from budget_line b {_RELEASED} where b.budget_line_id = any (cast(:ids as uuid[]))
+            order by b.organisation_code, b.account_code, b.line_no, b.budget_line_id
+            """  # noqa: S608
+        ),
+        {"ids": list(ids)},
+    ).all()
 
 
 def lines(session: Session, wanted: Filter, *, after: tuple[Any, ...] | None, limit: int) -> Sequence[Row[Any]]:

@@ -29,10 +29,16 @@ def request(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, m
         def money(minor: int, currency: str = line.currency) -> str:
             return str(Money(minor, currency))
 
+        users = ", ".join(
+            f"{user.document.kind.value} {user.document.document_number} {money(user.amount)}"
+            for user in store.biggest_users(session, line_id)
+        )
+
         raise AllotmentExceeded(
             f"budget line {line.organisation_code} {line.account_code} ({line_id}): "
             f"{money(shortage.allotted)} released to month {shortage.month}, {money(shortage.reached)} requested "
-            f"before, {money(shortage.asked)} asked: short by {money(shortage.short_by)}; release more (SPD) first",
+            f"before, {money(shortage.asked)} asked: short by {money(shortage.short_by)}; release more (SPD) first"
+            + (f"; biggest users: {users}" if users else ""),
             metadata={
                 "budget_line_id": str(line_id),
                 "month": str(shortage.month),
@@ -40,6 +46,7 @@ def request(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, m
                 "requested": money(shortage.reached),
                 "asked": money(shortage.asked),
                 "short_by": money(shortage.short_by),
+                "biggest_users": users,
             },
         )
     request_store.add(session, agency_id, amounts, month)

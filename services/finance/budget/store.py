@@ -37,8 +37,9 @@ USERS_SHOWN = 3
 _PLACES_MAX = 60
 
 LINE_COLUMNS = (
-    "budget_line_id, agency_id, currency, status, fiscal_year, organisation_code, account_code, fund_code, parent_id,"
-    " postable, controlling, original_minor, supplementary_minor, virement_in_minor, virement_out_minor,"
+    "budget_line_id, agency_id, currency, status, fiscal_year, organisation_code, account_code, fund_code,"
+    " program_code, function_code, location_code, project_code, funding_source_code, parent_id, postable, controlling,"
+    " warning, original_minor, supplementary_minor, virement_in_minor, virement_out_minor,"
     " carried_in_minor, frozen_minor, override_minor, " + ", ".join(_BUCKET_COLUMNS)
 )
 
@@ -51,8 +52,13 @@ def lock_document(session: Session, document_id: UUID) -> None:
     )
 
 
-def lock_lines(session: Session, agency_id: UUID, budget_line_ids: Collection[UUID]) -> list[Line]:
-    """The lines and every node above them, locked in ascending id order: two acts cannot deadlock on them."""
+def lock_lines(
+    session: Session, agency_id: UUID, budget_line_ids: Collection[UUID], *, lock: bool = True
+) -> list[Line]:
+    """The lines and every node above them, locked in ascending id order: two acts cannot deadlock on them.
+
+    Not locked with `lock=False`: for acts that are only tried, or proposed for later.
+    """
     if not budget_line_ids:
         return []
     rows = session.execute(
@@ -66,7 +72,7 @@ def lock_lines(session: Session, agency_id: UUID, budget_line_ids: Collection[UU
             )
             select {LINE_COLUMNS} from budget_line
             where budget_line_id in (select budget_line_id from node)
-            order by budget_line_id for update
+            order by budget_line_id {"for update" if lock else ""}
             """  # noqa: S608
         ),
         {"ids": list(budget_line_ids), "agency_id": agency_id},
@@ -76,6 +82,16 @@ def lock_lines(session: Session, agency_id: UUID, budget_line_ids: Collection[UU
     if missing:
         raise BudgetLineUnknown.resource("budget line", min(missing))
     return lines
+
+
+def appropriations_of(session: Session, budget_line_ids: Collection[UUID]) -> set[UUID | None]:
+    """Which appropriations, or budget changes, brought these lines in."""
+    return set(
+        session.execute(
+            text("select appropriation_id from budget_line where budget_line_id = any (cast(:ids as uuid[]))"),
+            {"ids": list(budget_line_ids)},
+        ).scalars()
+    )
 
 
 def line_of(row: Row[Any]) -> Line:
@@ -89,9 +105,15 @@ def line_of(row: Row[Any]) -> Line:
         organisation_code=row.organisation_code,
         account_code=row.account_code,
         fund_code=row.fund_code,
+        program_code=row.program_code,
+        function_code=row.function_code,
+        location_code=row.location_code,
+        project_code=row.project_code,
+        funding_source_code=row.funding_source_code,
         parent_id=row.parent_id,
         postable=row.postable,
         controlling=row.controlling,
+        warning=row.warning,
         original=row.original_minor,
         supplementary=row.supplementary_minor,
         virement_in=row.virement_in_minor,
@@ -222,6 +244,8 @@ def insert_movements(
         "kind": [m.kind.value for m in movements],
         **{column: [m.changes.amounts()[n] for m in movements] for n, column in enumerate(_BUCKET_COLUMNS)},
         "authority_minor": [m.authority for m in movements],
+        "frozen_minor": [m.frozen for m in movements],
+        "override_minor": [m.override for m in movements],
         "document_kind": [m.document.kind.value for m in movements],
         "document_id": [m.document.document_id for m in movements],
         "document_number": [m.document.document_number for m in movements],

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Numeric, SmallInteger, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, SmallInteger, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
@@ -65,6 +65,7 @@ class BudgetLineRow(FinanceTable, table=True):
     __tablename__ = "budget_line"
     __table_args__ = (
         CheckConstraint("status in ('DRAFT', 'ACTIVE', 'CLOSED')", name="status"),
+        CheckConstraint("not (controlling and warning)", name="one_mode"),
         CheckConstraint(
             "least(original_minor, virement_in_minor, virement_out_minor, frozen_minor,"
             " override_minor, reserved_minor, obligated_minor, advanced_minor, expended_minor, ordered_minor,"
@@ -112,7 +113,10 @@ class BudgetLineRow(FinanceTable, table=True):
     parent_id: UUID | None = _optional_uuid()
     # False for a node that has lines under it: it takes no movement of its own.
     postable: bool = Field(sa_column_kwargs={"server_default": text("true")})
+    # A hard stop; or a node that records what goes beyond it and lets it pass; or neither.
     controlling: bool
+    warning: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # The appropriation, or the budget change, that brought the line in.
     appropriation_id: UUID | None = _optional_uuid()
     display_name: str = Field(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     currency: str = Field(sa_type=Text)
@@ -136,15 +140,15 @@ class FundsMovementRow(FinanceTable, table=True):
     """One movement of the funds ledger, on the line that it was made for; nodes above carry the sums only.
 
     `*_minor` are changes. What they leave over comes from, or goes back to, available. `authority_minor` is the
-    change of F1's right side (and of frozen and override). A movement without `document_line_id` has no position:
-    it was made by an appropriation or by a journal entry.
+    change of F1's right side, `frozen_minor` and `override_minor` those of F2's left side. A movement without
+    `document_line_id` has no position: it was made on a line's authority, or by a journal entry.
     """
 
     __tablename__ = "funds_movement"
     __table_args__ = (
         CheckConstraint(
             "kind in ('APPROPRIATE', 'ALLOT', 'RESERVE', 'OBLIGATE', 'RELEASE', 'EXPEND', 'ORDER', 'PAY',"
-            " 'REJECT', 'VARIANCE', 'TRUE_UP', 'REVALUE')",
+            " 'REJECT', 'VARIANCE', 'TRUE_UP', 'REVALUE', 'VIREMENT', 'FREEZE', 'OVERRIDE', 'LAPSE', 'CARRY')",
             name="kind",
         ),
         Index("ix_funds_movement_line", "budget_line_id", "recorded_at", "funds_movement_id"),
@@ -163,6 +167,8 @@ class FundsMovementRow(FinanceTable, table=True):
     ordered_minor: int = minor_field()
     paid_minor: int = minor_field()
     authority_minor: int = minor_field()
+    frozen_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    override_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     document_kind: str = Field(sa_type=Text)
     document_id: UUID = Field(sa_type=Uuid)
     document_number: str = Field(sa_type=Text)

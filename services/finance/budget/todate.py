@@ -51,6 +51,17 @@ def to_date_shortage(
         allotted = sum(release.amount for release in releases if release.month_from <= month)
         before = sum(amount for due, amount in reached.items() if due <= month)
         now = sum(amount for due, amount in asked.items() if due <= month)
-        if now and before + now > allotted:
+        if now > 0 and before + now > allotted:
             return ToDateShortage(month, allotted, before, now)
+    return None
+
+
+def uncovered(releases: Iterable[Release], reached: Mapping[int, int]) -> ToDateShortage | None:
+    """The first month whose releases to date do not cover what has been reached to date, or None."""
+    releases = list(releases)
+    for month in sorted(reached):
+        allotted = sum(release.amount for release in releases if release.month_from <= month)
+        to_date = sum(amount for due, amount in reached.items() if due <= month)
+        if reached[month] > 0 and to_date > allotted:
+            return ToDateShortage(month, allotted, to_date, 0)
     return None

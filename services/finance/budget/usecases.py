@@ -7,7 +7,7 @@ transaction of its own (`record_refusal`), once for each request_id, and FundsRe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
 
@@ -17,7 +17,13 @@ from chassis import outbox
 from chassis.ids import derived_id, new_id
 from services.finance.budget import domain, events, journals, store
 from services.finance.budget.domain import Document, Item, Key, Movement, MovementKind, exceeded
+from services.finance.budget.limits import usecases as limits
+from services.finance.budget.limits.usecases import Checked
 from services.finance.budget.movements import FundsAct
+from services.finance.budget.overrides import settling
+from services.finance.budget.overrides import store as overrides
+from services.finance.budget.overrides.events import FundsOverLimit
+from services.finance.budget.yearend import store as year_ends
 
 # An event of a run over hundreds of posts is cut, so that it stays below what a broker takes.
 EVENT_ITEMS_MAX = 1_000
@@ -58,6 +64,7 @@ def begin(
     wanted = set(document_line_ids)
     reached = store.reach(session, wanted)
     lines = store.lock_lines(session, agency_id, {*budget_line_ids, *reached.budget_line_ids})
+    lines = settling.expire(session, agency_id, lines, on=effective_on)
     positions = store.positions(session, wanted | reached.document_line_ids)
     return FundsAct(lines, positions, document=document, effective_on=effective_on, new_id=new_id)
 
@@ -84,6 +91,30 @@ def settle(
         journal_entry_id=journal_entry_id,
     )
     store.save_positions(session, agency_id, act.changed_positions())
+    settling.settle(session, agency_id, act.lines.values(), on=effective_on)
+    _warn(session, act, agency_id, effective_on=effective_on, person_id=person_id)
+
+
+def _warn(session: Session, act: FundsAct, agency_id: UUID, *, effective_on: date, person_id: UUID | None) -> None:
+    """Keep and tell what passed a node that only warns."""
+    over = act.over_limits()
+    if not over:
+        return
+    overrides.insert_over_limits(session, agency_id, act.document, over, effective_on=effective_on, person_id=person_id)
+    sequence = store.document_sequence(session, act.document.document_id)
+    for one in over:
+        outbox.emit(
+            session,
+            FundsOverLimit(
+                agency_id,
+                act.document,
+                one.line.budget_line_id,
+                one.line.currency,
+                one.asked,
+                one.available,
+                sequence,
+            ),
+        )
 
 
 def check(session: Session, act: FundsAct) -> None:
@@ -93,12 +124,38 @@ def check(session: Session, act: FundsAct) -> None:
         raise exceeded(shortages, store.biggest_users(session, shortages[0].line.budget_line_id))
 
 
+def what_if(session: Session, order: FundsOrder, *, obligate: bool) -> Checked:
+    """What reserving, or obligating, all items would find now: the same decisions, on what is not locked."""
+    refuse_twice_in_one(order.items)
+    named = {item.document_line_id for item in order.items}
+    named |= {item.liquidates_document_line_id for item in order.items if item.liquidates_document_line_id}
+    reached = store.reach(session, named)
+    wanted = {*(item.budget_line_id for item in order.items), *reached.budget_line_ids}
+    lines = settling.as_of(
+        session, store.lock_lines(session, order.agency_id, wanted, lock=False), on=order.effective_on
+    )
+    act = FundsAct(
+        lines,
+        store.positions(session, named | reached.document_line_ids),
+        document=order.document,
+        effective_on=order.effective_on,
+        new_id=new_id,
+    )
+    for item in order.items:
+        if obligate:
+            act.obligate(item)
+        else:
+            act.reserve(item)
+    return limits.what_if(session, act, order.agency_id, on=order.effective_on)
+
+
 def reserve(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
     """Set funds aside for a request: all items or none."""
-    act = _begin(session, order)
+    order, act = _begin(session, order)
     for item in order.items:
         act.reserve(item)
     check(session, act)
+    limits.check(session, act, order.agency_id, on=order.effective_on)
     settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
     _tell(session, act, order.agency_id, events.FundsReserved, lambda m: m.changes.reserved)
     return _moved(act, order.effective_on)
@@ -106,18 +163,19 @@ def reserve(session: Session, order: FundsOrder, *, person_id: UUID | None) -> M
 
 def obligate(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
     """Bind funds to a commitment: all items or none."""
-    act = _begin(session, order)
+    order, act = _begin(session, order)
     for item in order.items:
         act.obligate(item)
     check(session, act)
+    limits.check(session, act, order.agency_id, on=order.effective_on)
     settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
-    _tell(session, act, order.agency_id, events.FundsObligated, lambda m: m.changes.obligated)
+    tell_obligated(session, act, order.agency_id)
     return _moved(act, order.effective_on)
 
 
 def release(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
     """Free what document lines still hold; with `restore_liquidated` open again what they had used up."""
-    act = _begin(session, order)
+    order, act = _begin(session, order)
     for item in order.items:
         act.release(item, restore=order.restore_liquidated)
     check(session, act)
@@ -134,12 +192,13 @@ def release(session: Session, order: FundsOrder, *, person_id: UUID | None) -> M
 
 def adjust(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
     """TRUE_UP: set what document lines still obligate to what is known now."""
-    act = _begin(session, order)
+    order, act = _begin(session, order)
     for item in order.items:
         act.true_up(item)
     check(session, act)
+    limits.check(session, act, order.agency_id, on=order.effective_on)
     settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
-    _tell(session, act, order.agency_id, events.FundsObligated, lambda m: m.changes.obligated)
+    tell_obligated(session, act, order.agency_id)
     return _moved(act, order.effective_on)
 
 
@@ -148,7 +207,7 @@ def expend(session: Session, order: FundsOrder, *, person_id: UUID) -> Moved:
 
     Whoever bound the funds may not accept what was bought (maker and checker, trust I9).
     """
-    act = _begin(session, order)
+    order, act = _begin(session, order)
     store.refuse_same_person(
         session,
         [item.liquidates_document_line_id for item in order.items if item.liquidates_document_line_id],
@@ -157,6 +216,7 @@ def expend(session: Session, order: FundsOrder, *, person_id: UUID) -> Moved:
     for item in order.items:
         act.expend(item)
     check(session, act)
+    limits.check(session, act, order.agency_id, on=order.effective_on)
     spent = [movement for movement in act.movements if movement.kind is MovementKind.EXPEND]
     posted = journals.post_acceptance(session, order, act, spent, person_id=person_id)
     settle(
@@ -175,6 +235,11 @@ def expend(session: Session, order: FundsOrder, *, person_id: UUID) -> Moved:
 def _moved(act: FundsAct, accounting_on: date, journal_entry_id: UUID | None = None) -> Moved:
     currencies = {line_id: line.currency for line_id, line in act.lines.items()}
     return Moved(tuple(act.movements), currencies, accounting_on, journal_entry_id)
+
+
+def tell_obligated(session: Session, act: FundsAct, agency_id: UUID) -> None:
+    """FundsObligated for an act that bound something."""
+    _tell(session, act, agency_id, events.FundsObligated, lambda m: m.changes.obligated)
 
 
 def tell_expended(session: Session, act: FundsAct, agency_id: UUID) -> None:
@@ -218,8 +283,30 @@ def record_refusal(
         outbox.emit(session, event)
 
 
-def _begin(session: Session, order: FundsOrder) -> FundsAct:
+def _begin(session: Session, order: FundsOrder) -> tuple[FundsOrder, FundsAct]:
+    """The act on its locked lines, and the order with the lines where carried document lines hold their funds now."""
     refuse_twice_in_one(order.items)
+    act = _started(session, order)
+    ended = [item for item in order.items if act.lines[item.budget_line_id].status is domain.LineStatus.CLOSED]
+    moved = carried_lines(session, [_held(item) for item in ended]) if ended else {}
+    if not moved:
+        return order, act
+    items = tuple(replace(item, budget_line_id=moved.get(_held(item), item.budget_line_id)) for item in order.items)
+    order = replace(order, items=items)
+    return order, _started(session, order)
+
+
+def _held(item: Item) -> Key:
+    """The position that an item is about: the one that it uses up, else its own."""
+    return Key(item.liquidates_document_line_id or item.document_line_id, item.budget_line_id)
+
+
+def carried_lines(session: Session, keys: Sequence[Key]) -> dict[Key, UUID]:
+    """Next year's lines of document lines that name a line of a year that ended: callers keep the name they know."""
+    return year_ends.carried_to(session, keys)
+
+
+def _started(session: Session, order: FundsOrder) -> FundsAct:
     return begin(
         session,
         order.agency_id,

@@ -1,4 +1,4 @@
-"""Whether the funds ledger holds, asked from outside: F1 to F4 on every line and node, I4, makers and checkers."""
+"""Whether the funds ledger holds, asked from outside: F1 to F4 and F7 on every line and node, I4, makers, checkers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,111 @@ _F2 = f"""
     where b.controlling and {_REVISED} - b.frozen_minor + b.override_minor - ({_HELD}) < 0
        or b.status = 'DRAFT' and {_HELD} <> 0
 """  # noqa: S608
+
+# F1 by its parts, and F2's left side: each is the sum of the movements that may change it.
+_F1 = """
+    select format('budget line %s: virement in %s, out %s, frozen %s; its movements say %s, %s, %s', b.budget_line_id,
+                  b.virement_in_minor, b.virement_out_minor, b.frozen_minor, m.came, m.went, m.frozen)
+    from budget_line b
+    left join lateral (
+        select coalesce(sum(authority_minor) filter (where kind = 'VIREMENT' and authority_minor > 0), 0) as came,
+               coalesce(-sum(authority_minor) filter (where kind = 'VIREMENT' and authority_minor < 0), 0) as went,
+               coalesce(sum(frozen_minor), 0) as frozen
+        from funds_movement where budget_line_id = b.budget_line_id
+    ) m on true
+    where b.postable and b.appropriation_id is not null
+      and (b.virement_in_minor, b.virement_out_minor, b.frozen_minor) <> (m.came, m.went, m.frozen)
+"""
+# F7: what virements give is what they take, in each document and in the whole government's year.
+_F7 = """
+    select format('virement %s: its legs add up to %s', document_number, sum(authority_minor))
+    from funds_movement where kind = 'VIREMENT' group by document_id, document_number having sum(authority_minor) <> 0
+    union all
+    select format('year %s in %s: virements in %s, out %s', fiscal_year, currency, sum(virement_in_minor),
+                  sum(virement_out_minor))
+    from budget_line where postable group by fiscal_year, currency
+    having sum(virement_in_minor) <> sum(virement_out_minor)
+"""
+# An approved change moved exactly what it says, and nothing else moves in the name of one.
+_CHANGES = """
+    select format('budget change %s (%s) says %s, its movements %s', c.document_number, c.status, said.amount,
+                  made.amount)
+    from budget_change c
+    cross join lateral (
+        select case when c.status <> 'APPROVED' then 0
+                    when c.kind = 'UNFREEZE' then -sum(amount_minor)
+                    when c.kind = 'VIREMENT' then 2 * sum(amount_minor)
+                    else sum(amount_minor) end as amount
+        from budget_change_line where budget_change_id = c.budget_change_id
+    ) said
+    cross join lateral (
+        select coalesce(sum(case when kind = 'VIREMENT' then abs(authority_minor)
+                                 else authority_minor + frozen_minor end), 0) as amount
+        from funds_movement where document_id = c.budget_change_id
+    ) made
+    where said.amount <> made.amount
+"""
+
+# F2's overrides: what a node has is what is open of overrides at it, and what its movements say; never beyond a year.
+_OVERRIDES = """
+    select format('budget line %s: override %s, open overrides give %s, movements %s', b.budget_line_id,
+                  b.override_minor, coalesce(o.open, 0), coalesce(m.moved, 0))
+    from budget_line b
+    left join (select budget_line_id, sum(open_minor) as open from budget_override_item i
+               join budget_override using (budget_override_id) where status = 'OPEN' group by 1) o
+        using (budget_line_id)
+    left join (select budget_line_id, sum(override_minor) as moved from funds_movement
+               where override_minor <> 0 group by 1) m using (budget_line_id)
+    where b.appropriation_id is not null
+      and (b.override_minor <> coalesce(o.open, 0) or b.override_minor <> coalesce(m.moved, 0))
+    union all
+    select format('override %s expires on %s, its year is %s', document_number, expires_on, fiscal_year)
+    from budget_override where extract(year from expires_on) <> fiscal_year
+    union all
+    select format('override %s is %s and gives %s', o.document_number, o.status, sum(i.open_minor))
+    from budget_override o join budget_override_item i using (budget_override_id)
+    where o.status <> 'OPEN' group by o.budget_override_id, o.document_number, o.status having sum(i.open_minor) <> 0
+"""
+
+# Slices of a contract add up to its price; one that counts as obligated has its position, and one that waits has none.
+_SLICES = """
+    select format('multi-year authorisation %s: slices of %s, price %s', a.document_number, sum(s.amount_minor),
+                  a.price_minor)
+    from multi_year_authorisation a join multi_year_slice s using (multi_year_authorisation_id)
+    group by a.multi_year_authorisation_id, a.document_number, a.price_minor
+    having sum(s.amount_minor) <> a.price_minor
+    union all
+    select format('multi-year authorisation %s: slice of %s is %s', a.document_number, s.fiscal_year,
+                  case when s.obligated_on is null then 'waiting and has a position' else 'obligated without one' end)
+    from multi_year_authorisation a join multi_year_slice s using (multi_year_authorisation_id)
+    left join funds_position p on p.document_line_id = s.document_line_id and p.budget_line_id = s.budget_line_id
+    where (s.obligated_on is not null) <> (p.document_line_id is not null)
+"""
+
+# F7 at year end: a line that ended holds what was paid alone, revised = P + lapsed + carried out, and what was
+# carried out of a year is what was carried into the next one's lines.
+_YEAR_ENDS = """
+    select format('budget line %s ended: revised %s, R,O,V,E,S %s, paid %s; its year end says %s, %s', b.budget_line_id,
+                  b.original_minor + b.supplementary_minor + b.virement_in_minor - b.virement_out_minor
+                      + b.carried_in_minor,
+                  b.reserved_minor + b.obligated_minor + b.advanced_minor + b.expended_minor + b.ordered_minor,
+                  b.paid_minor, r.revised_minor, r.paid_minor)
+    from budget_year_end_line r join budget_line b using (budget_line_id)
+    where r.revised_minor <> b.original_minor + b.supplementary_minor + b.virement_in_minor - b.virement_out_minor
+                             + b.carried_in_minor
+       or r.paid_minor <> b.paid_minor or b.status <> 'CLOSED'
+       or b.reserved_minor + b.obligated_minor + b.advanced_minor + b.expended_minor + b.ordered_minor <> 0
+    union all
+    select format('budget line %s: carried in %s, year ends carried %s into it, movements %s', b.budget_line_id,
+                  b.carried_in_minor, coalesce(r.carried, 0), coalesce(m.carried, 0))
+    from budget_line b
+    left join (select next_budget_line_id, sum(carried_minor) as carried from budget_year_end_line group by 1) r
+              on r.next_budget_line_id = b.budget_line_id
+    left join (select budget_line_id, sum(authority_minor) as carried from funds_movement where kind = 'CARRY'
+               group by 1) m on m.budget_line_id = b.budget_line_id
+    where b.postable and b.appropriation_id is not null
+      and (b.carried_in_minor <> coalesce(r.carried, 0) or b.carried_in_minor <> coalesce(m.carried, 0))
+"""
 
 # F1 and F4: authority and every bucket of a line are the sums of its movements.
 _F4 = f"""
@@ -58,23 +163,22 @@ _POSITIONS = f"""
       and ({", ".join(f"b.{n}_minor" for n in _BUCKETS)}) <> ({", ".join(f"p.{n} + j.{n}" for n in _BUCKETS)})
 """  # noqa: S608
 
-# A node's figures are the sums of the lines under it.
+# A node's figures are the sums of the lines under it; an override alone is a node's own.
+_NODE_AUTHORITY = ("original", "supplementary", "virement_in", "virement_out", "carried_in", "frozen")
+_SUMMED = [f"{n}_minor" for n in (*_NODE_AUTHORITY, *_BUCKETS)]
 _NODES = f"""
     with recursive bottom as (
-        select b.parent_id as node_id, b.original_minor, {", ".join(f"b.{n}_minor" for n in _BUCKETS)}
+        select b.parent_id as node_id, {", ".join(f"b.{n}" for n in _SUMMED)}
         from budget_line b where b.postable and b.parent_id is not null
         union all
-        select n.parent_id, t.original_minor, {", ".join(f"t.{n}_minor" for n in _BUCKETS)}
+        select n.parent_id, {", ".join(f"t.{n}" for n in _SUMMED)}
         from bottom t join budget_line n on n.budget_line_id = t.node_id where n.parent_id is not null
     ), node as (
-        select node_id, sum(original_minor)::bigint as original_minor,
-               {", ".join(f"sum({n}_minor)::bigint as {n}_minor" for n in _BUCKETS)}
-        from bottom group by node_id
+        select node_id, {", ".join(f"sum({n})::bigint as {n}" for n in _SUMMED)} from bottom group by node_id
     )
-    select format('budget node %s: its buckets are not the sums of the lines under it', b.budget_line_id)
+    select format('budget node %s: its figures are not the sums of the lines under it', b.budget_line_id)
     from budget_line b join node on node.node_id = b.budget_line_id
-    where b.postable or (b.original_minor, {", ".join(f"b.{n}_minor" for n in _BUCKETS)})
-          <> (node.original_minor, {", ".join(f"node.{n}_minor" for n in _BUCKETS)})
+    where b.postable or ({", ".join(f"b.{n}" for n in _SUMMED)}) <> ({", ".join(f"node.{n}" for n in _SUMMED)})
 """  # noqa: S608
 
 # What a document line still reserves or obligates is phased, to the last minor unit.
@@ -119,6 +223,19 @@ _MAKERS = """
     from allotment_order o join allotment t using (allotment_order_id)
     join budget_line b using (budget_line_id)
     join appropriation_import i on i.appropriation_id = b.appropriation_id and i.person_id = o.person_id
+    union all
+    select format('budget change %s was decided by its proposer', budget_change_id) from budget_change
+    where status in ('APPROVED', 'REJECTED') and decided_by_person_id = proposed_by_person_id
+    union all
+    select format('override %s was decided by its proposer', budget_override_id) from budget_override
+    where status in ('OPEN', 'CLOSED', 'REJECTED') and decided_by_person_id = proposed_by_person_id
+    union all
+    select format('multi-year authorisation %s was decided by its proposer', multi_year_authorisation_id)
+    from multi_year_authorisation
+    where status in ('APPROVED', 'REJECTED') and decided_by_person_id = proposed_by_person_id
+    union all
+    select format('budget year end %s was decided by its proposer', budget_year_end_id) from budget_year_end
+    where status in ('APPROVED', 'REJECTED') and decided_by_person_id = proposed_by_person_id
 """
 
 
@@ -126,13 +243,19 @@ def problems(connection: Connection) -> list[Problem]:
     """What does not hold, the first few of each kind."""
     found: list[Problem] = []
     for invariant, query in (
+        ("F1", _F1),
         ("F2", _F2),
+        ("F2", _OVERRIDES),
         ("F4", _F4),
         ("F4", _POSITIONS),
         ("F4", _NODES),
         ("F4", _SCHEDULES),
         ("F3", _F3),
         ("F3", _RELEASES),
+        ("F4", _SLICES),
+        ("F7", _F7),
+        ("F7", _CHANGES),
+        ("F7", _YEAR_ENDS),
         ("I9", _MAKERS),
     ):
         rows = connection.execute(text(f"select * from ({query}) as found limit {PROBLEMS_MAX}"))  # noqa: S608

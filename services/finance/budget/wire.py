@@ -134,6 +134,8 @@ def movement_messages(moved: Moved, order: FundsOrder, person_id: UUID | None) -
             document_line_id=str(movement.document_line_id or ""),
             liquidates_funds_movement_id=str(movement.liquidates_movement_id or ""),
             authority_change=to_money(Money(movement.authority, moved.currencies[movement.budget_line_id])),
+            frozen_change=to_money(Money(movement.frozen, moved.currencies[movement.budget_line_id])),
+            override_change=to_money(Money(movement.override, moved.currencies[movement.budget_line_id])),
             effective_on=to_date(order.effective_on),
             accounting_on=to_date(moved.accounting_on),
             person_id=str(person_id or ""),
@@ -158,6 +160,8 @@ def stored_movement(row: Row[Any]) -> budget_pb2.FundsMovement:
         document_line_id=str(row.document_line_id or ""),
         liquidates_funds_movement_id=str(row.liquidates_movement_id or ""),
         authority_change=to_money(Money(row.authority_minor, row.currency)),
+        frozen_change=to_money(Money(row.frozen_minor, row.currency)),
+        override_change=to_money(Money(row.override_minor, row.currency)),
         effective_on=to_date(row.effective_on),
         accounting_on=to_date(row.accounting_on),
         record_time=to_timestamp(row.recorded_at),
@@ -174,6 +178,13 @@ def figures(row: Row[Any]) -> budget_pb2.BudgetFigures:
             for name in report_store.FIGURES
         }
     )
+
+
+def control_mode(*, controlling: bool, warning: bool) -> budget_pb2.BudgetControlMode.ValueType:
+    """What happens when a node would go below zero."""
+    if controlling:
+        return budget_pb2.BUDGET_CONTROL_MODE_HARD_STOP
+    return budget_pb2.BUDGET_CONTROL_MODE_WARNING if warning else budget_pb2.BUDGET_CONTROL_MODE_UNCONTROLLED
 
 
 def line_message(row: Row[Any]) -> budget_pb2.BudgetLine:
@@ -197,6 +208,7 @@ def line_message(row: Row[Any]) -> budget_pb2.BudgetLine:
         display_name=row.display_name,
         parent_budget_line_id=str(row.parent_id or ""),
         controlling=row.controlling,
+        control_mode=control_mode(controlling=row.controlling, warning=row.warning),
         status=budget_pb2.BudgetLineStatus.Value(f"BUDGET_LINE_STATUS_{row.status}"),
         figures=figures(row),
         etag=hashlib.sha256(state.encode()).hexdigest()[:16],
@@ -283,8 +295,22 @@ def _new_line(message: budget_pb2.AppropriationLine, nth: int) -> NewLine:
         display_name=message.display_name,
         original=from_money(message.original, f"lines[{nth}].original"),
         parent_id=optional_uuid(message.parent_budget_line_id, f"lines[{nth}].parent_budget_line_id"),
-        uncontrolled=message.uncontrolled,
+        **_control(message, nth),
     )
+
+
+def _control(message: budget_pb2.AppropriationLine, nth: int) -> dict[str, bool]:
+    """How the line is controlled; `uncontrolled` is the older word for one of the modes."""
+    mode = message.control_mode
+    if message.uncontrolled and mode not in (
+        budget_pb2.BUDGET_CONTROL_MODE_UNSPECIFIED,
+        budget_pb2.BUDGET_CONTROL_MODE_UNCONTROLLED,
+    ):
+        raise InvalidArgument.field(f"lines[{nth}].control_mode", "says another thing than uncontrolled")
+    return {
+        "uncontrolled": message.uncontrolled or mode == budget_pb2.BUDGET_CONTROL_MODE_UNCONTROLLED,
+        "warning": mode == budget_pb2.BUDGET_CONTROL_MODE_WARNING,
+    }
 
 
 def appropriation_message(value: Appropriation) -> budget_pb2.Appropriation:

@@ -249,6 +249,8 @@ class FiscalYear:
     agency_id: UUID
     year: int
     functional_currency: str
+    statements_issued_on: date | None = None
+    statements_document_number: str = ""
 
 
 @dataclass(frozen=True)
@@ -304,6 +306,14 @@ def move(
             f"only a {wanted.value} one becomes {state.value}",
             metadata={"state": period.state.value, "needed": wanted.value},
         )
+    if state is PeriodState.OPEN and period.number == ADJUSTMENT_PERIOD:
+        last = next(p for p in earlier if p.number == MONTHS)
+        if last.state in (PeriodState.FUTURE, PeriodState.OPEN):
+            raise PeriodOutOfTurn(
+                f"the adjustment period of {period.year} opens after the last month; {period.area.value} "
+                f"{period.year}-{MONTHS} is {last.state.value}: close it first",
+                metadata={"state": last.state.value, "needed": PeriodState.SOFT_CLOSED.value},
+            )
     if state is PeriodState.HARD_CLOSED:
         if period.area is Area.LEDGER:
             open_areas = [p.area.value for p in same_number if p.state is not PeriodState.HARD_CLOSED]

@@ -7,10 +7,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, Select, or_, select, text, tuple_
 from sqlmodel import Session
 
 from chassis.ids import new_id
+from services.finance.classification.closing.tables import FinancialStatementsRow
 from services.finance.classification.domain import (
     Account,
     AccountMapping,
@@ -181,7 +182,14 @@ def postable_codes(
 
 def add_fiscal_year(session: Session, year: FiscalYear, periods: Sequence[FiscalPeriod], *, at: datetime) -> None:
     """Insert a year and its periods."""
-    session.add(FiscalYearRow(**{name: getattr(year, name) for name in FiscalYear.__dataclass_fields__}))
+    session.add(
+        FiscalYearRow(
+            fiscal_year_id=year.fiscal_year_id,
+            agency_id=year.agency_id,
+            year=year.year,
+            functional_currency=year.functional_currency,
+        )
+    )
     session.add_all(
         [
             FiscalPeriodRow(
@@ -201,20 +209,30 @@ def add_fiscal_year(session: Session, year: FiscalYear, periods: Sequence[Fiscal
     session.flush()
 
 
-def _fiscal_year(row: FiscalYearRow) -> FiscalYear:
-    return FiscalYear(row.fiscal_year_id, row.agency_id, row.year, row.functional_currency)
+def _fiscal_years() -> Select[Any]:
+    """Years with the issue of their statements, where there was one."""
+    year, issued = FiscalYearRow, FinancialStatementsRow
+    together = (issued.agency_id == year.agency_id) & (issued.year == year.year)
+    columns = (year.fiscal_year_id, year.agency_id, year.year, year.functional_currency)
+    return select(*columns, issued.issued_on, issued.document_number).outerjoin(issued, together)
+
+
+def _fiscal_year(row: Row[Any]) -> FiscalYear:
+    return FiscalYear(
+        row.fiscal_year_id, row.agency_id, row.year, row.functional_currency, row.issued_on, row.document_number or ""
+    )
 
 
 def fiscal_year(session: Session, fiscal_year_id: UUID) -> FiscalYear | None:
     """One fiscal year."""
-    row = session.get(FiscalYearRow, fiscal_year_id)
+    row = session.execute(_fiscal_years().where(FiscalYearRow.fiscal_year_id == fiscal_year_id)).first()
     return _fiscal_year(row) if row else None
 
 
 def fiscal_year_of(session: Session, agency_id: UUID, year: int) -> FiscalYear | None:
     """An agency's year."""
-    query = select(FiscalYearRow).where(FiscalYearRow.agency_id == agency_id, FiscalYearRow.year == year)
-    row = session.scalars(query).first()
+    query = _fiscal_years().where(FiscalYearRow.agency_id == agency_id, FiscalYearRow.year == year)
+    row = session.execute(query).first()
     return _fiscal_year(row) if row else None
 
 
@@ -232,10 +250,10 @@ def list_fiscal_years(
     session: Session, *, agency_id: UUID, after: tuple[Any, ...] | None, limit: int
 ) -> list[FiscalYear]:
     """An agency's years, in order."""
-    query = select(FiscalYearRow).where(FiscalYearRow.agency_id == agency_id).order_by(FiscalYearRow.year).limit(limit)
+    query = _fiscal_years().where(FiscalYearRow.agency_id == agency_id).order_by(FiscalYearRow.year).limit(limit)
     if after is not None:
         query = query.where(FiscalYearRow.year > after[0])
-    return [_fiscal_year(row) for row in session.scalars(query)]
+    return [_fiscal_year(row) for row in session.execute(query)]
 
 
 def _period(row: FiscalPeriodRow) -> FiscalPeriod:

@@ -10,6 +10,8 @@ from sqlmodel import Session
 
 from chassis.errors import NotFound
 from services.finance.classification import domain, store
+from services.finance.classification.closing import blocker_store
+from services.finance.classification.closing import domain as closing
 from services.finance.classification.domain import (
     Account,
     AccountMapping,
@@ -80,20 +82,21 @@ def move_periods(
 ) -> list[FiscalPeriod]:
     """Bring periods to `state` (in `areas`, or all): waits for the postings that hold them, then nothing lands.
 
-    Periods that are in that state already stay as they are. Refused out of turn, for all or none.
+    Periods that are in that state already stay as they are. Refused for all or none: out of turn, opened after the
+    year's statements were issued, closed for good while something stands in the way.
     """
     # The ledger goes last, so that one act may close an agency's month in every area.
     wanted = sorted(areas or Area, key=lambda area: area is Area.LEDGER)
     store.lock_periods(
         session, agency_id=agency_id, year=year, numbers=range(first_number, last_number + 1), areas=wanted
     )
-    # The others are only looked at: closed for good is a state that is never left.
+    # The others are only looked at: one that is opened again meanwhile holds these too (closing/usecases.py).
     current = {(p.number, p.area): p for p in store.list_periods(session, agency_id=agency_id, year=year)}
-    if not current:
-        raise domain.FiscalYearUnknown(
-            f"agency {agency_id} has no fiscal year {year}: create it first",
-            metadata={"agency_id": str(agency_id), "year": str(year)},
-        )
+    fiscal_year = store.fiscal_year_of(session, agency_id, year)
+    if fiscal_year is None:
+        raise year_unknown(agency_id, year)
+    if state is PeriodState.OPEN:
+        closing.check_not_issued(fiscal_year)
     moved = []
     for number in range(first_number, last_number + 1):
         for area in wanted:
@@ -102,5 +105,23 @@ def move_periods(
             period = domain.move(current[number, area], state, others, earlier)
             current[number, area] = period
             moved.append(period)
+    if state is PeriodState.HARD_CLOSED:
+        _check_nothing_blocks(session, moved)
     store.save_states(session, moved, at=at)
     return sorted(moved, key=lambda p: (p.number, p.area.value))
+
+
+def year_unknown(agency_id: UUID, year: int) -> domain.FiscalYearUnknown:
+    """The refusal of an act on a year that the agency does not have."""
+    return domain.FiscalYearUnknown(
+        f"agency {agency_id} has no fiscal year {year}: create it first",
+        metadata={"agency_id": str(agency_id), "year": str(year)},
+    )
+
+
+def _check_nothing_blocks(session: Session, closed: Sequence[FiscalPeriod]) -> None:
+    """Refuse to close one period for good in its areas while something that belongs into it is not there."""
+    limit = closing.BLOCKERS_SHOWN_MAX
+    found = blocker_store.blockers(session, closed[0], [period.area for period in closed], limit=limit + 1)
+    if found:
+        raise closing.blocked(closed[0].year, closed[0].number, found[:limit], more=len(found) > limit)

@@ -152,13 +152,17 @@ def fiscal_year(message: fiscal_calendar_pb2.FiscalYear) -> FiscalYear:
 
 def fiscal_year_message(year: FiscalYear) -> fiscal_calendar_pb2.FiscalYear:
     """A fiscal year."""
-    return fiscal_calendar_pb2.FiscalYear(
+    message = fiscal_calendar_pb2.FiscalYear(
         name=resource_name(FISCAL_YEARS, year.fiscal_year_id),
         fiscal_year_id=str(year.fiscal_year_id),
         agency_id=str(year.agency_id),
         year=year.year,
         functional_currency=year.functional_currency,
+        statements_document_number=year.statements_document_number,
     )
+    if year.statements_issued_on is not None:
+        message.statements_issued_on.CopyFrom(to_date(year.statements_issued_on))
+    return message
 
 
 def area(value: int) -> Area | None:

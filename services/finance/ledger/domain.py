@@ -13,6 +13,7 @@ from datetime import date, datetime
 from enum import Enum
 from uuid import UUID
 
+from chassis.dates import Month
 from chassis.errors import FailedPrecondition, InvalidArgument, KelolaError
 from chassis.money import Money, checked
 from services.finance.classification.domain import Area
@@ -40,6 +41,12 @@ class EntryRejected(InvalidArgument):
     """The entry is wrong whatever the state of the books."""
 
     reason = "JOURNAL_INVALID"
+
+
+class CorrectionUnnamed(InvalidArgument):
+    """A correction names no entry, or an entry of the adjustment period is no correction."""
+
+    reason = "CORRECTION_UNNAMED"
 
 
 class EntryUnbalanced(InvalidArgument):
@@ -107,7 +114,11 @@ class Line:
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """An entry to be posted. `accounting_on` None lets the period rule of domain rules §1 choose it."""
+    """An entry to be posted. `accounting_on` None lets the period rule of domain rules §1 choose it.
+
+    `corrects_id` makes it a correction. `adjusts` puts it into the adjustment period 13 of its accounting day's year,
+    `auto_reverse` has its mirror posted on the first day of the month after.
+    """
 
     journal_entry_id: UUID
     agency_id: UUID
@@ -121,6 +132,9 @@ class JournalEntry:
     area: Area = Area.LEDGER
     late_reason: str = ""
     person_id: UUID | None = None
+    corrects_id: UUID | None = None
+    adjusts: bool = False
+    auto_reverse: bool = False
 
     @property
     def without_funds(self) -> bool:
@@ -172,8 +186,25 @@ def with_spending(entry: JournalEntry, spent: Mapping[UUID, Spent]) -> JournalEn
     return replace(entry, lines=tuple(lines))
 
 
+def adjustment_day(year: int) -> date:
+    """The accounting day of everything in the adjustment period of a year: its last (domain rules §7)."""
+    return date(year, 12, 31)
+
+
+def reversal_day(accounting_on: date) -> date:
+    """When an accrual of that accounting day reverses by itself: the first day of the next month."""
+    return Month.of(accounting_on).next().first
+
+
 def check(entry: JournalEntry, functional_currency: str) -> None:
     """Refuse an entry that no state of the books could take: sides, range, balance (domain rules §1)."""
+    if entry.adjusts and entry.source_kind == MANUAL and entry.corrects_id is None and entry.reverses_id is None:
+        raise CorrectionUnnamed(
+            "the adjustment period is for corrections: name the entry that this one corrects "
+            "(corrects_journal_entry_id)"
+        )
+    if entry.adjusts and entry.auto_reverse:
+        raise EntryRejected("an entry of the adjustment period does not reverse by itself: no month follows it")
     if len(entry.lines) < 2:
         raise EntryRejected("lines: an entry has at least two lines")
     if len(entry.lines) > LINES_MAX:
@@ -220,14 +251,26 @@ def imbalances(lines: Sequence[Line], functional_currency: str) -> list[tuple[tu
 
 
 def reversal(
-    entry: JournalEntry, *, journal_entry_id: UUID, effective_on: date, description: str, late_reason: str = ""
+    entry: JournalEntry,
+    *,
+    journal_entry_id: UUID,
+    effective_on: date,
+    description: str,
+    late_reason: str = "",
+    adjustment_year: int | None = None,
 ) -> JournalEntry:
-    """The entry that takes `entry` back: debit and credit change about; turnover shows both (domain rules §10)."""
+    """The entry that takes `entry` back: debit and credit change about; turnover shows both (domain rules §10).
+
+    With `adjustment_year` it stands in the adjustment period of that year.
+    """
     return replace(
         entry,
         journal_entry_id=journal_entry_id,
         effective_on=effective_on,
-        accounting_on=None,
+        accounting_on=None if adjustment_year is None else adjustment_day(adjustment_year),
+        adjusts=adjustment_year is not None,
+        auto_reverse=False,
+        corrects_id=None,
         description=description,
         lines=tuple(line.mirrored() for line in entry.lines),
         reverses_id=entry.journal_entry_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from chassis.errors import Code, InvalidArgument, KelolaError
+from chassis.errors import Code, InvalidArgument, KelolaError, OutOfRange
 from chassis.grpc import rpc
 from chassis.grpc.method import Method
 from chassis.idempotency import IdempotencyMismatch
@@ -83,7 +83,7 @@ class LedgerEntrypoints:
         for index, ((_, message), own) in enumerate(zip(group, calls, strict=True)):
             try:
                 orders.append((index, _order(message.journal_entry, own), own))
-            except InvalidArgument as refusal:
+            except (InvalidArgument, OutOfRange) as refusal:
                 outcomes[index] = refusal
         answers = self.postings.post_all([(order, own) for _, order, own in orders])
         outcomes.update((index, answer) for (index, _, _), answer in zip(orders, answers, strict=True))
@@ -115,6 +115,7 @@ class LedgerEntrypoints:
             "accounting_from": _day(request, "accounting_from"),
             "accounting_to": _day(request, "accounting_to"),
             "source_id": optional_uuid(request.source_id, "source_id"),
+            "corrects_id": optional_uuid(request.corrects_journal_entry_id, "corrects_journal_entry_id"),
         }
         page = Page.of(request, filters=filters)
         with self.db.read(call) as session:
@@ -137,6 +138,7 @@ class LedgerEntrypoints:
                 effective_on=_day(request, "effective_on"),
                 reason=request.reason,
                 late_reason=request.late_reason,
+                in_adjustment_period=request.in_adjustment_period,
                 person_id=call.principal.acting_person(),
                 may_post_late=lambda agency_id: call.principal.require(POST_LATE, agency_id),
             )
@@ -156,6 +158,8 @@ class LedgerEntrypoints:
             currency=request.currency or None,
             as_of=_day(request, "as_of"),
             known_at=from_timestamp(request.known_at, "known_at") if request.HasField("known_at") else None,
+            without_adjustments=request.without_adjustments,
+            without_closing=request.without_closing,
         )
         page = Page.of(request, filters=vars(scope))
         with self.db.read(call) as session:

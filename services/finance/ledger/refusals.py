@@ -64,6 +64,12 @@ class BalanceOutOfRange(OutOfRange):
     reason = "AMOUNT_OUT_OF_RANGE"
 
 
+class CorrectedEntryUnknown(FailedPrecondition):
+    """No such entry of the agency, or none of the year that is adjusted."""
+
+    reason = "CORRECTED_ENTRY_UNKNOWN"
+
+
 class EntryAlreadyReversed(FailedPrecondition):
     """The entry was reversed before."""
 
@@ -85,6 +91,12 @@ def _line(figures: Mapping[str, Any]) -> str:
 
 def _period_closed(figures: Mapping[str, Any]) -> KelolaError:
     state, day = figures["state"], figures["on"]
+    if "adjustment_year" in figures:
+        return PeriodClosed(
+            f"the adjustment period of {figures['adjustment_year']} is {state}: it takes corrections while it is OPEN "
+            "(after the last month is closed), and those of the named authority while it is SOFT_CLOSED",
+            metadata=_metadata(figures),
+        )
     advice = {
         "ABSENT": "the agency has no fiscal year with that day: create it",
         "FUTURE": "its period is not open yet: open it, or wait",
@@ -167,6 +179,11 @@ _ERRORS: Mapping[str, Callable[[Mapping[str, Any]], KelolaError]] = {
     "FUNDS_UNMATCHED": _funds_unmatched,
     "AMOUNT_OUT_OF_RANGE": lambda figures: BalanceOutOfRange(
         "a kept balance of one of the entry's accounts would leave 64 bits; nothing was posted"
+    ),
+    "CORRECTED_ENTRY_UNKNOWN": lambda figures: CorrectedEntryUnknown(
+        f"the agency has no entry {figures['corrects_journal_entry_id']} that could be corrected here; in the "
+        f"adjustment period it is one of {figures['fiscal_year']}",
+        metadata=_metadata(figures),
     ),
     "ENTRY_ALREADY_REVERSED": lambda figures: EntryAlreadyReversed(
         f"the entry was reversed by {figures['reversed_by_journal_entry_id']}", metadata=_metadata(figures)

@@ -22,6 +22,7 @@ _WHERE = """
     and (cast(:fund_code as text) is null or fund_code = :fund_code)
     and (cast(:currency as text) is null or currency = :currency)
     and (cast(:account_code as text) is null or account_code = :account_code)
+    and (not :without_adjustments or period_number <> 13)
 """
 _COLUMNS = "account_code, currency, debit_minor, credit_minor"
 _LINE_FUNCTIONAL = "coalesce(functional_debit_minor - functional_credit_minor, 0) as functional_minor, 1 as line_count"
@@ -45,11 +46,24 @@ _KNOWN = f"""
     where {_WHERE} and recorded_at <= :known_at and (cast(:as_of as date) is null or accounting_on <= :as_of)
 """  # noqa: S608
 
+# Takes closing entries out of what the others count: they are few, and kept balances do not tell them apart.
+_CLOSING = f"""
+    select account_code, currency, -debit_minor, -credit_minor,
+           -coalesce(functional_debit_minor - functional_credit_minor, 0), -1
+    from journal_line
+    where {_WHERE} and (cast(:as_of as date) is null or accounting_on <= :as_of)
+      and (cast(:known_at as timestamptz) is null or recorded_at <= :known_at)
+      and journal_entry_id in (
+          select e.journal_entry_id from journal_entry e
+          join fiscal_year_closing c on c.fiscal_year_closing_id = e.source_id
+          where e.source_kind = 'CLOSING')
+"""  # noqa: S608
+
 
 def _source(scope: Scope) -> str:
-    if scope.known_at is not None:
-        return _KNOWN
-    return _KEPT if scope.as_of is None else _AS_OF
+    kept = _KEPT if scope.as_of is None else _AS_OF
+    counted = kept if scope.known_at is None else _KNOWN
+    return f"{counted} union all {_CLOSING}" if scope.without_closing else counted
 
 
 def _parameters(scope: Scope) -> dict[str, Any]:
@@ -59,6 +73,7 @@ def _parameters(scope: Scope) -> dict[str, Any]:
         "fund_code": scope.fund_code,
         "currency": scope.currency,
         "account_code": scope.account_code,
+        "without_adjustments": scope.without_adjustments,
         "as_of": scope.as_of,
         "known_at": scope.known_at,
         "ended": None if scope.as_of is None else last_ended(scope.as_of),

@@ -21,6 +21,8 @@ class Scope:
     account_code: str | None = None
     as_of: date | None = None
     known_at: datetime | None = None
+    without_adjustments: bool = False
+    without_closing: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import select, text, tuple_
 from sqlmodel import Session
 
+from services.finance.classification.domain import ADJUSTMENT_PERIOD
 from services.finance.ledger.domain import Basis, JournalEntry, Line, Segments, Spent
 from services.finance.ledger.tables import JournalEntryRow, JournalLineRow
 
@@ -71,6 +72,9 @@ def _head(n: int, entry: JournalEntry) -> dict[str, Any]:
         "person_id": _text(entry.person_id),
         "area": entry.area.value,
         "without_funds": entry.without_funds,
+        "adjusts": entry.adjusts,
+        "corrects_journal_entry_id": _text(entry.corrects_id),
+        "auto_reverse": entry.auto_reverse,
     }
 
 
@@ -109,6 +113,7 @@ class StoredEntry:
     accounting_on: date
     recorded_at: datetime
     reversed_by_id: UUID | None
+    period_number: int
 
 
 def entries(session: Session, ids: Sequence[UUID]) -> list[StoredEntry]:
@@ -144,10 +149,14 @@ def entries(session: Session, ids: Sequence[UUID]) -> list[StoredEntry]:
                 reverses_id=head.reverses_journal_entry_id,
                 late_reason=head.late_reason,
                 person_id=head.person_id,
+                corrects_id=head.corrects_journal_entry_id,
+                adjusts=head.period_number == ADJUSTMENT_PERIOD,
+                auto_reverse=head.reverse_on is not None,
             ),
             head.accounting_on,
             head.recorded_at,
             reversed_by.get(head.journal_entry_id),
+            head.period_number,
         )
         for head in (heads[key] for key in ids if key in heads)
     ]
@@ -182,6 +191,7 @@ def list_entry_ids(
     accounting_from: date | None,
     accounting_to: date | None,
     source_id: UUID | None,
+    corrects_id: UUID | None,
     after: tuple[Any, ...] | None,
     limit: int,
 ) -> list[tuple[date, UUID]]:
@@ -199,6 +209,8 @@ def list_entry_ids(
         query = query.where(row.accounting_on <= accounting_to)
     if source_id is not None:
         query = query.where(row.source_id == source_id)
+    if corrects_id is not None:
+        query = query.where(row.corrects_journal_entry_id == corrects_id)
     if after is not None:
         query = query.where(tuple_(row.accounting_on, row.journal_entry_id) > tuple_(*after))
     return [(found.accounting_on, found.journal_entry_id) for found in session.execute(query)]

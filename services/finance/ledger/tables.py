@@ -25,6 +25,16 @@ class JournalEntryRow(FinanceTable, table=True):
             unique=True,
             postgresql_where=text("reverses_journal_entry_id is not null"),
         ),
+        Index(
+            "ix_journal_entry_corrects",
+            *("corrects_journal_entry_id", "journal_entry_id"),
+            postgresql_where=text("corrects_journal_entry_id is not null"),
+        ),
+        Index(
+            "ix_journal_entry_reverse_on",
+            *("agency_id", "reverse_on", "journal_entry_id"),
+            postgresql_where=text("reverse_on is not null"),
+        ),
     )
 
     journal_entry_id: UUID = uuid_key()
@@ -40,6 +50,9 @@ class JournalEntryRow(FinanceTable, table=True):
     reverses_journal_entry_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     late_reason: str = Field(sa_type=Text)
     person_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
+    corrects_journal_entry_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
+    # The day on which its mirror is posted by itself; null for an entry that stays.
+    reverse_on: date | None = Field(default=None, nullable=True)
 
 
 class JournalLineRow(FinanceTable, table=True):

@@ -88,7 +88,10 @@ def _completed(session: Session, verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def _verdict(entry: JournalEntry, row: store.RawVerdict, functional_currency: str) -> Verdict:
     if row.reason is not None:
-        return Refused(entry, refusals.refusal(row.reason, row.figures or {}))
+        figures = dict(row.figures or {})
+        if entry.adjusts and entry.accounting_on is not None:
+            figures["adjustment_year"] = entry.accounting_on.year
+        return Refused(entry, refusals.refusal(row.reason, figures))
     assert row.accounting_on is not None, "an accepted entry has its day"
     assert row.fiscal_year is not None, "and its year"
     assert row.period_number is not None, "and its period"
@@ -103,6 +106,7 @@ def reverse(
     effective_on: date | None,
     reason: str,
     late_reason: str,
+    in_adjustment_period: bool = False,
     person_id: UUID,
     may_post_late: Callable[[UUID], None],
 ) -> Posted:
@@ -126,6 +130,7 @@ def reverse(
         effective_on=effective_on or original.entry.effective_on,
         description=reason,
         late_reason=late_reason,
+        adjustment_year=original.accounting_on.year if in_adjustment_period else None,
     )
     verdict = post_each(session, [replace(mirrored, person_id=person_id)])[0]
     if isinstance(verdict, Refused):

@@ -75,6 +75,25 @@ _PERIODS = """
           and e.accounting_on between p.starts_on and p.ends_on and p.state <> 'FUTURE')
     order by 1 limit :limit
 """
+# Nothing stands in an adjustment period but corrections, reversals and closing entries (domain rules §7).
+_ADJUSTMENTS = """
+    select journal_entry_id from journal_entry
+    where period_number = 13 and corrects_journal_entry_id is null and reverses_journal_entry_id is null
+          and source_kind <> 'CLOSING'
+    order by 1 limit :limit
+"""
+# What is corrected, and what was posted for a due day, stands in the same agency's books.
+_NAMED = """
+    select e.journal_entry_id from journal_entry e
+    where e.corrects_journal_entry_id is not null and not exists (
+        select 1 from journal_entry c
+        where c.journal_entry_id = e.corrects_journal_entry_id and c.agency_id = e.agency_id)
+    union all
+    select s.journal_entry_id from scheduled_entry s
+    where s.status = 'POSTED' and not exists (
+        select 1 from journal_entry e where e.journal_entry_id = s.journal_entry_id and e.agency_id = s.agency_id)
+    order by 1 limit :limit
+"""
 _REVERSALS = """
     select r.journal_entry_id, r.reverses_journal_entry_id
     from journal_entry r
@@ -130,6 +149,14 @@ def problems(connection: Connection) -> list[Problem]:
     found += [
         Problem("I1", f"entry {row.journal_entry_id}: {row.accounting_on} is not in its period, or that never opened")
         for row in rows(_PERIODS)
+    ]
+    found += [
+        Problem("I1", f"entry {row.journal_entry_id} stands in an adjustment period and is no correction")
+        for row in rows(_ADJUSTMENTS)
+    ]
+    found += [
+        Problem("I1", f"entry {row.journal_entry_id} corrects, or was scheduled for, what its agency does not have")
+        for row in rows(_NAMED)
     ]
     found += [
         Problem("I1", f"entry {row.journal_entry_id} is not the mirror of {row.reverses_journal_entry_id}")

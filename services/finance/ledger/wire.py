@@ -9,7 +9,7 @@ from google.rpc import status_pb2
 from google.type import money_pb2
 
 from chassis import outbox
-from chassis.errors import InvalidArgument, KelolaError
+from chassis.errors import FieldViolation, InvalidArgument, KelolaError
 from chassis.grpc.status import status_of
 from chassis.ids import new_id
 from chassis.money import Money, total
@@ -25,7 +25,19 @@ from chassis.wire import (
 )
 from kelola.finance.v1 import account_pb2, budget_events_pb2, budget_pb2, ledger_events_pb2, ledger_pb2
 from services.finance.ledger import reports
-from services.finance.ledger.domain import MANUAL, Basis, JournalEntry, Line, Posted, Refused, Segments, Verdict
+from services.finance.ledger.domain import (
+    MANUAL,
+    Basis,
+    CorrectionUnnamed,
+    JournalEntry,
+    Line,
+    Posted,
+    Refused,
+    Segments,
+    Verdict,
+    adjustment_day,
+    reversal_day,
+)
 from services.finance.ledger.events import EntryPosted, FundsExpendedDirectly
 from services.finance.ledger.store import StoredEntry
 
@@ -46,21 +58,33 @@ def basis_value(value: Basis) -> account_pb2.Basis.ValueType:
 
 def entry(message: ledger_pb2.JournalEntry, *, person_id: UUID, field: str = "journal_entry") -> JournalEntry:
     """A manual entry to be posted, with a fresh id."""
+    corrects_id = optional_uuid(message.corrects_journal_entry_id, f"{field}.corrects_journal_entry_id")
+    if message.kind == ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION and corrects_id is None:
+        raise CorrectionUnnamed(
+            f"{field}.corrects_journal_entry_id: a correction names the entry that it corrects",
+            violations=(FieldViolation(f"{field}.corrects_journal_entry_id", "missing on a correction"),),
+        )
+    if message.kind == ledger_pb2.JOURNAL_ENTRY_KIND_ORDINARY and corrects_id is not None:
+        raise InvalidArgument.field(f"{field}.kind", "an entry that names what it corrects is a CORRECTION")
     return JournalEntry(
         journal_entry_id=new_id(),
         agency_id=to_uuid(message.agency_id, f"{field}.agency_id"),
         effective_on=from_date(message.effective_on, f"{field}.effective_on"),
-        accounting_on=None,
+        accounting_on=adjustment_day(message.adjustment_year) if message.adjustment_year else None,
         description=message.description,
         source_kind=MANUAL,
         source_id=None,
-        lines=tuple(_line(line, f"{field}.lines[{index}]") for index, line in enumerate(message.lines)),
+        lines=tuple(line(one, f"{field}.lines[{index}]") for index, one in enumerate(message.lines)),
         late_reason=message.late_reason,
         person_id=person_id,
+        corrects_id=corrects_id,
+        adjusts=message.adjustment_year != 0,
+        auto_reverse=message.auto_reverse,
     )
 
 
-def _line(message: ledger_pb2.JournalLine, field: str) -> Line:
+def line(message: ledger_pb2.JournalLine, field: str) -> Line:
+    """A line of an entry, or of a template."""
     if message.HasField("debit") == message.HasField("credit"):
         raise InvalidArgument.field(field, "give exactly one of debit and credit")
     side = "debit" if message.HasField("debit") else "credit"
@@ -88,7 +112,8 @@ def _text(value: UUID | None) -> str:
     return "" if value is None else str(value)
 
 
-def _line_message(number: int, line: Line, currency: str | None) -> ledger_pb2.JournalLine:
+def line_message(number: int, line: Line, currency: str | None) -> ledger_pb2.JournalLine:
+    """A line; `currency` is that of its functional amount."""
     message = ledger_pb2.JournalLine(
         basis=basis_value(line.basis),
         fund_code=line.fund_code,
@@ -113,12 +138,14 @@ def entry_message(
     *,
     accounting_on: date,
     recorded_at: datetime,
+    period_number: int,
     reversed_by_id: UUID | None = None,
     functional_currency: str | None = None,
     lines: bool = True,
 ) -> ledger_pb2.JournalEntry:
     """An entry that stands in the books."""
-    return ledger_pb2.JournalEntry(
+    correction = entry.corrects_id is not None
+    message = ledger_pb2.JournalEntry(
         name=resource_name(COLLECTION, entry.journal_entry_id),
         journal_entry_id=str(entry.journal_entry_id),
         agency_id=str(entry.agency_id),
@@ -133,10 +160,18 @@ def entry_message(
         person_id=_text(entry.person_id),
         late_reason=entry.late_reason,
         lines=[
-            _line_message(number, line, functional_currency)
+            line_message(number, line, functional_currency)
             for number, line in enumerate(entry.lines if lines else (), start=1)
         ],
+        kind=ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION if correction else ledger_pb2.JOURNAL_ENTRY_KIND_ORDINARY,
+        corrects_journal_entry_id=_text(entry.corrects_id),
+        adjustment_year=accounting_on.year if entry.adjusts else 0,
+        auto_reverse=entry.auto_reverse,
+        period_number=period_number,
     )
+    if entry.auto_reverse:
+        message.reverse_on.CopyFrom(to_date(reversal_day(accounting_on)))
+    return message
 
 
 def posted_message(posted: Posted, *, lines: bool = True) -> ledger_pb2.JournalEntry:
@@ -145,6 +180,7 @@ def posted_message(posted: Posted, *, lines: bool = True) -> ledger_pb2.JournalE
         posted.entry,
         accounting_on=posted.accounting_on,
         recorded_at=posted.recorded_at,
+        period_number=posted.period_number,
         functional_currency=posted.functional_currency,
         lines=lines,
     )
@@ -156,6 +192,7 @@ def stored_message(stored: StoredEntry, functional_currency: str | None) -> ledg
         stored.entry,
         accounting_on=stored.accounting_on,
         recorded_at=stored.recorded_at,
+        period_number=stored.period_number,
         reversed_by_id=stored.reversed_by_id,
         functional_currency=functional_currency,
     )

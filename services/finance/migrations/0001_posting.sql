@@ -8,7 +8,9 @@
 create type posting_entry as (
     n integer, journal_entry_id uuid, agency_id uuid, effective_on date, accounting_on date, description text,
     source_kind text, source_id uuid, reverses_journal_entry_id uuid, late_reason text, person_id uuid, area text,
-    without_funds boolean
+    without_funds boolean,
+    -- In the adjustment period 13 of the year of `accounting_on`; what it corrects; reversed when the next month begins.
+    adjusts boolean, corrects_journal_entry_id uuid, auto_reverse boolean
 );
 create type posting_line as (
     n integer, line_no smallint, basis text, fund_code text, account_code text, currency text,
@@ -26,29 +28,31 @@ create type posting_demand as (n integer, budget_line_id uuid, amount_minor bigi
 
 -- Where each entry falls: domain rules §1. A day in an open period stays; in a softly closed one it stays with a
 -- reason for posting late; else it goes to the first day of the next open period. The periods stay locked shared.
+-- An adjustment stands in period 13 of its year or nowhere, and nothing else stands there.
 create function posting_periods(p_entries posting_entry[]) returns posting_verdict[]
 language sql as $$
     with day as materialized (
-        select distinct e.agency_id, e.area, coalesce(e.accounting_on, e.effective_on) as on_day
-        from unnest(p_entries) e order by 1, 2, 3
+        select distinct e.agency_id, e.area, coalesce(e.accounting_on, e.effective_on) as on_day,
+                        coalesce(e.adjusts, false) as adjusts
+        from unnest(p_entries) e order by 1, 2, 3, 4
     ), home as materialized (
         select d.*, p.year, p.number, p.state
         from day d cross join lateral (
             select p.year, p.number, p.state from fiscal_period p
             where p.agency_id = d.agency_id and p.area = d.area
-              and p.starts_on <= d.on_day and p.ends_on >= d.on_day and p.number <= 12
+              and p.starts_on <= d.on_day and p.ends_on >= d.on_day and (p.number = 13) = d.adjusts
             for share
         ) p
     ), later as materialized (
-        select h.agency_id, h.area, h.on_day, p.year, p.number, p.starts_on
+        select h.agency_id, h.area, h.on_day, h.adjusts, p.year, p.number, p.starts_on
         from home h cross join lateral (
             select p.year, p.number, p.starts_on from fiscal_period p
             where p.agency_id = h.agency_id and p.area = h.area and p.state = 'OPEN'
-              and (p.year, p.number) > (h.year, h.number)
+              and (p.year, p.number) > (h.year, h.number) and p.number <= 12
             order by p.year, p.number limit 1
             for share
         ) p
-        where h.state in ('SOFT_CLOSED', 'HARD_CLOSED')
+        where h.state in ('SOFT_CLOSED', 'HARD_CLOSED') and not h.adjusts
     ), placed as (
         select e.n, coalesce(e.accounting_on, e.effective_on) as on_day, h.state, h.year, h.number,
                coalesce(h.state = 'OPEN' or (h.state = 'SOFT_CLOSED' and e.late_reason <> ''), false) as stays,
@@ -56,8 +60,10 @@ language sql as $$
         from unnest(p_entries) e
         left join home h on h.agency_id = e.agency_id and h.area = e.area
                         and h.on_day = coalesce(e.accounting_on, e.effective_on)
+                        and h.adjusts = coalesce(e.adjusts, false)
         left join later l on l.agency_id = e.agency_id and l.area = e.area
                          and l.on_day = coalesce(e.accounting_on, e.effective_on)
+                         and l.adjusts = coalesce(e.adjusts, false)
     )
     select array_agg(
         (n,
@@ -255,6 +261,22 @@ begin
         v_verdicts := posting_refuse(v_verdicts, v_faults);
     end if;
 
+    -- A correction names an entry of the same books; in the adjustment period, one of the same year.
+    select array_agg((e.n, 'CORRECTED_ENTRY_UNKNOWN',
+                      jsonb_build_object('corrects_journal_entry_id', e.corrects_journal_entry_id,
+                                         'fiscal_year', v.fiscal_year),
+                      null, null, null)::posting_verdict)
+    into v_faults
+    from unnest(p_entries) e
+    join unnest(v_verdicts) v on v.n = e.n and v.reason is null
+    where e.corrects_journal_entry_id is not null and not exists (
+        select 1 from journal_entry c
+        where c.journal_entry_id = e.corrects_journal_entry_id and c.agency_id = e.agency_id
+          and (not coalesce(e.adjusts, false) or c.fiscal_year = v.fiscal_year));
+    if v_faults is not null then
+        v_verdicts := posting_refuse(v_verdicts, v_faults);
+    end if;
+
     -- Manual entries spend their budget lines directly: expended by the expense, owed by the payable (F5).
     with wish as (
         select l.n, l.budget_line_id,
@@ -317,10 +339,11 @@ begin
 
     insert into journal_entry (journal_entry_id, agency_id, effective_on, accounting_on, fiscal_year, period_number,
                                recorded_at, description, source_kind, source_id, reverses_journal_entry_id,
-                               late_reason, person_id)
+                               late_reason, person_id, corrects_journal_entry_id, reverse_on)
     select e.journal_entry_id, e.agency_id, e.effective_on, v.accounting_on, v.fiscal_year, v.period_number,
            transaction_timestamp(), e.description, e.source_kind, e.source_id, e.reverses_journal_entry_id,
-           e.late_reason, e.person_id
+           e.late_reason, e.person_id, e.corrects_journal_entry_id,
+           case when e.auto_reverse then (date_trunc('month', v.accounting_on) + interval '1 month')::date end
     from unnest(p_entries) e join unnest(p_accepted) v on v.n = e.n;
 
     if p_demands is not null then

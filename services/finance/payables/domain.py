@@ -57,6 +57,28 @@ class Source(Enum):
     INVOICE = "INVOICE"
     PAYROLL = "PAYROLL"
     EMPLOYER_CONTRIBUTION = "EMPLOYER_CONTRIBUTION"
+    PREPAYMENT = "PREPAYMENT"
+    BILL = "BILL"
+    RETENTION = "RETENTION"
+    IMPREST = "IMPREST"
+    REPLENISHMENT = "REPLENISHMENT"
+
+    @property
+    def of_payroll(self) -> bool:
+        """Whether it comes from a payroll run."""
+        return self in (Source.PAYROLL, Source.EMPLOYER_CONTRIBUTION)
+
+    @property
+    def of_imprest(self) -> bool:
+        """Whether it brings cash to an imprest: no expenditure, no budget line."""
+        return self in (Source.IMPREST, Source.REPLENISHMENT)
+
+    @property
+    def role(self) -> str:
+        """The account role that its payment order debits: a payable, or the advance that it makes."""
+        if self.of_imprest:
+            return "IMPREST"
+        return {Source.PREPAYMENT: "ADV", Source.RETENTION: "RET"}.get(self, "AP-PAYROLL" if self.of_payroll else "AP")
 
 
 class SamePerson(FailedPrecondition):

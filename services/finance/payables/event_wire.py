@@ -169,15 +169,23 @@ def _held(event: events.InvoiceHeld) -> outbox.Envelope:
     return outbox.Envelope(message, event.invoice_id, event.agency_id, event.version)
 
 
+_SOURCE_KINDS = {
+    Source.INVOICE: pb.PAYMENT_SOURCE_KIND_PURCHASE_ORDER,
+    Source.PAYROLL: pb.PAYMENT_SOURCE_KIND_PAYROLL_RUN,
+    Source.EMPLOYER_CONTRIBUTION: pb.PAYMENT_SOURCE_KIND_PAYROLL_RUN,
+    Source.PREPAYMENT: pb.PAYMENT_SOURCE_KIND_CONTRACT,
+    Source.BILL: pb.PAYMENT_SOURCE_KIND_CONTRACT,
+    Source.RETENTION: pb.PAYMENT_SOURCE_KIND_CONTRACT,
+    Source.IMPREST: pb.PAYMENT_SOURCE_KIND_IMPREST,
+    Source.REPLENISHMENT: pb.PAYMENT_SOURCE_KIND_IMPREST,
+}
+
+
 def _items(items: Sequence[events.PaidItem], currency: str) -> list[pb.PaymentItem]:
     return [
         pb.PaymentItem(
-            source_kind=(
-                pb.PAYMENT_SOURCE_KIND_PURCHASE_ORDER
-                if item.source is Source.INVOICE
-                else pb.PAYMENT_SOURCE_KIND_PAYROLL_RUN
-            ),
-            source_document_id=str(item.purchase_order_id or item.source_document_id),
+            source_kind=_SOURCE_KINDS[item.source],
+            source_document_id=str(item.purchase_order_id or item.contract_id or item.source_document_id),
             invoice_id=str(item.source_document_id) if item.source is Source.INVOICE else "",
             amount=to_money(Money(item.amount_minor, currency)),
             payable_id=str(item.payable_id),

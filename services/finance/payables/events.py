@@ -58,6 +58,7 @@ class PaidItem:
     purchase_order_id: UUID | None
     amount_minor: int
     source_settled: bool = False
+    contract_id: UUID | None = None
 
 
 @dataclass(frozen=True)

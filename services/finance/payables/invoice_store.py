@@ -279,11 +279,14 @@ class NewPayable:
     due_on: date
     parts: tuple[Part, ...]
     withholdings: Mapping[str, int]
+    contract_id: UUID | None = None
+    # Cash of an imprest moves no budget line: (fund, amount) instead of parts.
+    cash: tuple[str, int] | None = None
 
     @property
     def amount_minor(self) -> int:
         """The gross amount."""
-        return sum(part.amount_minor for part in self.parts)
+        return sum(part.amount_minor for part in self.parts) + (0 if self.cash is None else self.cash[1])
 
 
 def insert_payable(session: Session, new: NewPayable) -> bool:
@@ -292,9 +295,9 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
         text(
             """
             insert into payable (payable_id, agency_id, source, source_document_id, source_document_number,
-                purchase_order_id, creditor, currency, amount_minor, due_on, status, version)
-            values (:payable_id, :agency_id, :source, :document_id, :number, :order_id, :creditor, :currency, :amount,
-                    :due_on, 'OPEN', 1)
+                purchase_order_id, contract_id, fund_code, creditor, currency, amount_minor, due_on, status, version)
+            values (:payable_id, :agency_id, :source, :document_id, :number, :order_id, :contract_id, :fund_code,
+                    :creditor, :currency, :amount, :due_on, 'OPEN', 1)
             on conflict (source, source_document_id, creditor) do nothing returning payable_id
             """
         ),
@@ -305,6 +308,8 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
             "document_id": new.source_document_id,
             "number": new.source_document_number,
             "order_id": new.purchase_order_id,
+            "contract_id": new.contract_id,
+            "fund_code": None if new.cash is None else new.cash[0],
             "creditor": new.creditor,
             "currency": new.currency,
             "amount": new.amount_minor,

@@ -17,7 +17,7 @@ from services.finance.classification.domain import Area
 from services.finance.ledger import store as ledger_store
 from services.finance.ledger.domain import Basis, JournalEntry, Line, Posted, reversal
 from services.finance.payables import pack
-from services.finance.payables.domain import Treatment
+from services.finance.payables.domain import Source, Treatment
 
 
 @dataclass(frozen=True)
@@ -204,13 +204,13 @@ class Owed:
     """One part of a payable for the payment's journals."""
 
     tag: Tag
-    payroll: bool
+    source: Source
     amount: int
 
     @property
     def role(self) -> tuple[str, str]:
-        """The payable's account role."""
-        return ("AP-PAYROLL" if self.payroll else "AP", self.tag.account_code)
+        """The account role that the order debits."""
+        return (self.source.role, self.tag.account_code)
 
 
 @dataclass(frozen=True)
@@ -229,15 +229,21 @@ def post_order(
     payment_order_id: UUID,
     issued_on: date,
     parts: Sequence[Owed],
+    cash: Sequence[tuple[str, int]],
+    currency: str,
     withheld: Mapping[str, int],
     person_id: UUID,
 ) -> OrderEntries:
-    """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others."""
+    """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others.
+
+    `cash` is what goes to imprests, as (fund, amount): A Dr IMPREST, on no budget line.
+    """
     roles = {code: pack.withholding_role(code) for code in withheld}
     accounts = _accounts(
         session,
         [
             *(part.role for part in parts),
+            *([("IMPREST", "")] if cash else []),
             ("RK-A", ""),
             ("RK-T", ""),
             ("TRANSIT", ""),
@@ -245,9 +251,9 @@ def post_order(
         ],
         issued_on,
     )
-    currency = parts[0].tag.currency
-    gross = _by_fund((part.tag.fund_code, part.amount) for part in parts)
+    gross = _by_fund([*((part.tag.fund_code, part.amount) for part in parts), *cash])
     mine = [debit(Basis.ACCRUAL, accounts[part.role], part.amount, part.tag) for part in parts]
+    mine += [Line(Basis.ACCRUAL, fund, accounts["IMPREST", ""], amount, 0, currency) for fund, amount in cash]
     mine += [
         Line(
             Basis.ACCRUAL,
@@ -306,26 +312,32 @@ def post_debit(
     order_number: str,
     value_date: date,
     parts: Sequence[Owed],
+    currency: str,
     net_by_fund: Mapping[str, int],
     person_id: UUID,
-) -> Posted:
-    """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter."""
+    cash_account: str | None = None,
+) -> Posted | None:
+    """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter.
+
+    None when the payment moves no budget line (cash of an imprest).
+    """
     accounts = _accounts(
         session,
         [("TRANSIT", ""), ("CASH", ""), ("SAL", ""), *(("BEL", part.tag.account_code) for part in parts)],
         value_date,
     )
-    currency = parts[0].tag.currency
     text = f"Payment order {order_number} debited"
     cash = []
     for fund, amount in sorted(net_by_fund.items()):
         cash += [
             Line(Basis.ACCRUAL, fund, accounts["TRANSIT", ""], amount, 0, currency),
-            Line(Basis.ACCRUAL, fund, accounts["CASH", ""], 0, amount, currency),
+            Line(Basis.ACCRUAL, fund, cash_account or accounts["CASH", ""], 0, amount, currency),
         ]
     made = entry(treasury_agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, cash, person_id=person_id)
     if made.lines:
         post_one(session, made)
+    if not parts:
+        return None
     realised = [debit(Basis.BUDGET, accounts["BEL", part.tag.account_code], part.amount, part.tag) for part in parts]
     realised += [
         Line(Basis.BUDGET, fund, accounts["SAL", ""], 0, amount, currency)
@@ -342,17 +354,17 @@ def post_reversal(
     *,
     entry_ids: Sequence[UUID],
     rejected_on: date,
-    order_number: str,
+    description: str,
     person_id: UUID,
 ) -> list[Posted]:
-    """The mirror of a rejected order's entries: turnover shows both (domain rules §10)."""
+    """The mirror of a rejected or stopped order's entries: turnover shows both (domain rules §10)."""
     posted = []
     for stored in ledger_store.entries(session, entry_ids):
         mirrored = reversal(
             stored.entry,
             journal_entry_id=new_id(),
             effective_on=rejected_on,
-            description=f"Payment order {order_number} rejected by the bank",
+            description=description,
         )
         posted.append(post_one(session, mirrored))
     return posted

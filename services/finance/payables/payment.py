@@ -17,18 +17,26 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.ids import new_id
-from chassis.money import total
+from chassis.money import Money, total
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as ApprovalKind
+from services.finance.approval.domain import Subject
 from services.finance.budget import requests
 from services.finance.payables import domain, events, number_store
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source
-from services.finance.payables.payment_store import PayablePart
 
 
 class PayableNotOpen(FailedPrecondition):
     """The payable is held by a payment request, or paid."""
 
     reason = "PAYABLE_NOT_OPEN"
+
+
+class RetentionNotDue(FailedPrecondition):
+    """What was retained of a bill is kept until maintenance ends."""
+
+    reason = "RETENTION_NOT_DUE"
 
 
 class PayablesDoNotBelongTogether(InvalidArgument):
@@ -51,7 +59,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
     """SPP: hold open payables for one request, within the releases to date (F3)."""
     payables = store.lock_payables(session, new.payable_ids)
     _check_payables(payables, new)
-    by_line = _by_line(store.parts(session, new.payable_ids))
+    by_line = _by_line(session, new.payable_ids)
     requests.request(session, new.agency_id, by_line, month=new.requested_on.month)
     request_id, currency = new_id(), payables[0].currency
     amount = total(row.amount_minor for row in payables)
@@ -83,6 +91,19 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
             },
         )
     store.move_payables(session, new.payable_ids, "REQUESTED", request_id)
+    approval.begin(
+        session,
+        Subject(
+            ApprovalKind.PAYMENT_REQUEST,
+            request_id,
+            new.agency_id,
+            Money(amount, currency),
+            store.line_codes(session, list(by_line)),
+            person_id,
+        ),
+        on=new.requested_on,
+        at=at,
+    )
     number_store.enqueue(
         session,
         "PAYMENT_REQUEST",
@@ -101,7 +122,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
 def verify(session: Session, payment_request_id: UUID, *, person_id: UUID, at: datetime) -> None:
     """The unit's verifier has seen the papers."""
     row = in_status(session, payment_request_id, "REQUESTED", "verified")
-    domain.different_persons(person_id, steps(row), "verify it")
+    domain.different_persons(person_id, people(session, row), "verify it")
     store.update_request(
         session, payment_request_id, status="VERIFIED", verified_by_person_id=person_id, verified_at=at
     )
@@ -110,7 +131,8 @@ def verify(session: Session, payment_request_id: UUID, *, person_id: UUID, at: d
 def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at: datetime) -> None:
     """SPM: the budget user authorises a verified request."""
     row = in_status(session, payment_request_id, "VERIFIED", "authorised")
-    domain.different_persons(person_id, steps(row), "authorise it")
+    approval.require(session, payment_request_id, f"payment request {label(row)}")
+    domain.different_persons(person_id, people(session, row), "authorise it")
     store.update_request(
         session, payment_request_id, status="AUTHORISED", authorised_by_person_id=person_id, authorised_at=at
     )
@@ -137,6 +159,7 @@ def withdraw(session: Session, payment_request_id: UUID, *, explanation: str, pe
             metadata={"status": row.status},
         )
     free(session, row, explanation=explanation, person_id=person_id)
+    approval.recall(session, payment_request_id)
 
 
 # --- what the steps share ------------------------------------------------------------------------------------------
@@ -152,18 +175,27 @@ def _check_payables(payables: Sequence[Row[Any]], new: NewRequest) -> None:
                 + (f" by payment request {row.payment_request_id}" if row.payment_request_id else ""),
                 metadata={"payable_id": str(row.payable_id), "status": row.status},
             )
+        if row.source == Source.RETENTION.value and new.requested_on < row.due_on:
+            raise RetentionNotDue(
+                f"retention of {row.source_document_number} is kept until maintenance ends on {row.due_on}; "
+                f"request it from that day on",
+                metadata={"payable_id": str(row.payable_id), "due_on": str(row.due_on)},
+            )
     creditors = {row.creditor for row in payables}
-    runs = {row.source_document_id for row in payables if row.source != Source.INVOICE.value}
-    one_run = len(runs) == 1 and all(row.source != Source.INVOICE.value for row in payables)
+    sources = [Source(row.source) for row in payables]
+    one_run = all(one.of_payroll for one in sources) and len({row.source_document_id for row in payables}) == 1
+    if len({one.of_imprest for one in sources}) > 1:
+        raise PayablesDoNotBelongTogether("cash of an imprest is requested by itself; make a request for each")
     if len({row.currency for row in payables}) > 1 or (len(creditors) > 1 and not one_run):
         raise PayablesDoNotBelongTogether(
             "one request pays one creditor in one currency, or one payroll run; make a request for each"
         )
 
 
-def _by_line(parts: Sequence[PayablePart]) -> dict[UUID, int]:
-    sums: dict[UUID, int] = {}
-    for part in parts:
+def _by_line(session: Session, payable_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """What a request counts against the releases, by budget line; a replenishment by its vouchers."""
+    sums = store.voucher_amounts(session, payable_ids)
+    for part in store.parts(session, payable_ids):
         sums[part.budget_line_id] = sums.get(part.budget_line_id, 0) + part.amount_minor
     return sums
 
@@ -189,6 +221,20 @@ def steps(row: Row[Any]) -> Mapping[str, UUID | None]:
     }
 
 
+def people(session: Session, row: Row[Any]) -> Mapping[str, UUID | None]:
+    """Everybody who took a step of the request, decided on its route, or holds the imprest that it fills."""
+    return {**steps(row), **approval.persons(session, row.payment_request_id), **holders(session, row)}
+
+
+def holders(session: Session, row: Row[Any]) -> Mapping[str, UUID | None]:
+    """Who holds the imprest that the request brings cash to: never its verifier, authoriser or treasurer."""
+    found = store.imprest_holders(session, row.payment_request_id)
+    return {
+        f"hold the imprest of payment request {label(row)}" + f" ({nth})" * (nth > 1): one
+        for nth, one in enumerate(found, 1)
+    }
+
+
 def label(row: Row[Any]) -> str:
     """Its number, or its id as long as it has none."""
     return str(row.request_number or row.payment_request_id)
@@ -198,7 +244,7 @@ def free(session: Session, request: Row[Any], *, explanation: str, person_id: UU
     """Open a request's payables again and take its amounts out of the releases used."""
     payable_ids = store.request_payables(session, [request.payment_request_id])[request.payment_request_id]
     store.lock_payables(session, payable_ids)
-    by_line = _by_line(store.parts(session, payable_ids))
+    by_line = _by_line(session, payable_ids)
     requests.withdraw(session, request.agency_id, by_line, month=request.requested_on.month)
     store.move_payables(session, payable_ids, "OPEN", None)
     store.update_request(

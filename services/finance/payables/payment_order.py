@@ -5,7 +5,7 @@ Domain rules §2 and §4. The bank's answer is a fact and not a command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -20,11 +20,12 @@ from chassis.money import Money, total
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, Movement
 from services.finance.budget.movements import FundsAct
+from services.finance.imprest import replenishing
 from services.finance.payables import domain, events, invoice_store, journals, number_store, pack, payment
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source, TaxBase
 from services.finance.payables.journals import Owed, Tag
-from services.finance.payables.payment_store import PayablePart
+from services.finance.payables.payment_store import Cash, PayablePart
 
 
 class OrderUnnumbered(OutOfTurn):
@@ -56,12 +57,12 @@ def issue(
 ) -> UUID:
     """SP2D: E -> S gross, taxes withheld at the day's rates, two-legged journal; UNNUMBERED until numbered."""
     row = payment.in_status(session, payment_request_id, "AUTHORISED", "ordered")
-    domain.different_persons(person_id, payment.steps(row), "issue its payment order")
+    domain.different_persons(person_id, payment.people(session, row), "issue its payment order")
     payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
     store.lock_payables(session, payable_ids)
-    parts = store.parts(session, payable_ids)
+    parts, cash = store.parts(session, payable_ids), store.cash(session, payable_ids)
     withheld = _withheld(session, payable_ids, parts, row.currency, issued_on)
-    gross = total(part.amount_minor for part in parts)
+    gross = total([*(part.amount_minor for part in parts), *(one.amount_minor for one in cash)])
     net = gross - sum(withheld.values())
     if net < 0:
         raise FailedPrecondition(
@@ -70,7 +71,7 @@ def issue(
         )
     order_id = new_id()
     act = _act(session, row, order_id, payment.label(row), parts, issued_on)
-    moved = [act.order(Key(part.document_line_id, part.budget_line_id), part.amount_minor) for part in parts]
+    moved = [_ordering(act, part)(_key(part), part.amount_minor) for part in parts]
     entries = journals.post_order(
         session,
         agency_id=row.agency_id,
@@ -78,6 +79,8 @@ def issue(
         payment_order_id=order_id,
         issued_on=issued_on,
         parts=_owed(parts, moved),
+        cash=[(one.fund_code, one.amount_minor) for one in cash],
+        currency=row.currency,
         withheld=withheld,
         person_id=person_id,
     )
@@ -110,7 +113,8 @@ def issue(
             "version": 1,
         },
     )
-    _insert_items(session, order_id, row.agency_id, parts, withheld)
+    _insert_items(session, order_id, row.agency_id, parts, cash, withheld)
+    replenishing.validate(session, payable_ids, order_id, on=issued_on, person_id=person_id)
     store.move_payables(session, payable_ids, "ORDERED", payment_request_id)
     store.update_request(session, payment_request_id, status="ORDERED", payment_order_id=order_id)
     number_store.enqueue(
@@ -132,8 +136,12 @@ def record_debit(
     value_date: date,
     amount: Money,
     person_id: UUID,
+    cash_account: str | None = None,
 ) -> None:
-    """S -> P; cash leaves, the budget is realised gross. The same reference again changes nothing."""
+    """S -> P; cash leaves (`cash_account`, or the mapped one), the budget is realised gross.
+
+    The same reference again changes nothing.
+    """
     row = store.order(session, payment_order_id, lock=True)
     if row.status == "DEBITED" and row.bank_reference == bank_reference:
         return
@@ -148,7 +156,7 @@ def record_debit(
         raise InvalidArgument.field("value_date", f"before the order of {row.issued_on}")
     payable_ids, parts = _order_parts(session, row)
     act = _act(session, row, payment_order_id, row.order_number, parts, value_date)
-    moved = [act.pay(Key(part.document_line_id, part.budget_line_id), part.amount_minor) for part in parts]
+    moved = [_paying(act, part)(_key(part), part.amount_minor) for part in parts]
     posted = journals.post_debit(
         session,
         agency_id=row.agency_id,
@@ -157,20 +165,23 @@ def record_debit(
         order_number=row.order_number,
         value_date=value_date,
         parts=_owed(parts, moved),
+        currency=row.currency,
         net_by_fund=journals.net_by_fund(
             session, row.treasury_entry_id, journals.transit_account(session, row.issued_on)
         ),
         person_id=person_id,
+        cash_account=cash_account,
     )
-    budget.settle(
-        session,
-        act,
-        row.agency_id,
-        effective_on=value_date,
-        person_id=person_id,
-        accounting_on=posted.accounting_on,
-        journal_entry_id=posted.entry.journal_entry_id,
-    )
+    if posted is not None:
+        budget.settle(
+            session,
+            act,
+            row.agency_id,
+            effective_on=value_date,
+            person_id=person_id,
+            accounting_on=posted.accounting_on,
+            journal_entry_id=posted.entry.journal_entry_id,
+        )
     store.move_payables(session, payable_ids, "PAID", row.payment_request_id)
     invoice_store.mark_paid(session, [p.source_document_id for p in parts if p.source is Source.INVOICE])
     store.update_order(
@@ -203,25 +214,33 @@ def reject(
     explanation: str,
     rejected_on: date,
     person_id: UUID,
+    stopped: bool = False,
 ) -> None:
-    """S -> E; the order's journal is mirrored, the payables are open again, the number stays used."""
+    """S -> E; the order's journal is mirrored, the payables are open again, the number stays used.
+
+    `stopped`: the treasury itself took the order back before the bank had it.
+    """
+    what = "stopped by the treasury" if stopped else "rejected by the bank"
     row = store.order(session, payment_order_id, lock=True)
     if row.status == "REJECTED" and row.bank_reference == bank_reference:
         return
-    _refuse_if_not_at_the_bank(row, "rejected")
+    _refuse_if_not_at_the_bank(row, "stopped" if stopped else "rejected")
     if rejected_on < row.issued_on:
         raise InvalidArgument.field("rejected_on", f"before the order of {row.issued_on}")
     request = store.request(session, row.payment_request_id, lock=True)
-    _, parts = _order_parts(session, row)
+    payable_ids, parts = _order_parts(session, row)
     act = _act(session, row, payment_order_id, row.order_number, parts, rejected_on)
     for part in parts:
-        act.reject(Key(part.document_line_id, part.budget_line_id), part.amount_minor)
+        _rejecting(act, part)(_key(part), part.amount_minor)
     posted = journals.post_reversal(
         session,
         entry_ids=[row.agency_entry_id, row.treasury_entry_id],
         rejected_on=rejected_on,
-        order_number=row.order_number,
+        description=f"Payment order {row.order_number} {what}",
         person_id=person_id,
+    )
+    replenishing.invalidate(
+        session, payable_ids, payment_order_id, row.order_number, on=rejected_on, person_id=person_id
     )
     budget.settle(
         session,
@@ -235,12 +254,12 @@ def reject(
     store.update_order(
         session,
         payment_order_id,
-        status="REJECTED",
+        status="STOPPED" if stopped else "REJECTED",
         bank_reference=bank_reference,
         rejection_explanation=explanation,
         bank_recorded_by_person_id=person_id,
     )
-    payment.free(session, request, explanation=f"rejected by the bank: {explanation}", person_id=person_id)
+    payment.free(session, request, explanation=f"{what}: {explanation}", person_id=person_id)
     outbox.emit(
         session,
         events.PaymentRejected(
@@ -282,6 +301,22 @@ def _act(
     )
 
 
+def _key(part: PayablePart) -> Key:
+    return Key(part.document_line_id, part.budget_line_id)
+
+
+def _ordering(act: FundsAct, part: PayablePart) -> Callable[[Key, int], Movement]:
+    return act.order_prepayment if part.source is Source.PREPAYMENT else act.order
+
+
+def _paying(act: FundsAct, part: PayablePart) -> Callable[[Key, int], Movement]:
+    return act.pay_prepayment if part.source is Source.PREPAYMENT else act.pay
+
+
+def _rejecting(act: FundsAct, part: PayablePart) -> Callable[[Key, int], Movement]:
+    return act.reject_prepayment if part.source is Source.PREPAYMENT else act.reject
+
+
 def _owed(parts: Sequence[PayablePart], moved: Sequence[Movement]) -> list[Owed]:
     return [
         Owed(
@@ -293,7 +328,7 @@ def _owed(parts: Sequence[PayablePart], moved: Sequence[Movement]) -> list[Owed]
                 part.document_line_id,
                 movement.funds_movement_id,
             ),
-            part.source is not Source.INVOICE,
+            part.source,
             part.amount_minor,
         )
         for part, movement in zip(parts, moved, strict=True)
@@ -303,15 +338,15 @@ def _owed(parts: Sequence[PayablePart], moved: Sequence[Movement]) -> list[Owed]
 def _withheld(
     session: Session, payable_ids: Sequence[UUID], parts: Sequence[PayablePart], currency: str, on: date
 ) -> dict[str, int]:
-    """Of invoices by the pack's rates of the day (N12); of payroll what the run withheld."""
+    """Of suppliers by the pack's rates of the day (N12); of payroll what the run withheld."""
     document_net: dict[UUID, int] = {}
     for part in parts:
-        if part.source is Source.INVOICE:
+        if not part.source.of_payroll:
             document_net[part.payable_id] = document_net.get(part.payable_id, 0) + part.net_minor
     bases = [
         TaxBase(part.account_code, part.net_minor, part.tax_minor, document_net[part.payable_id])
         for part in parts
-        if part.source is Source.INVOICE
+        if not part.source.of_payroll
     ]
     found = domain.withheld(bases, pack.withholding_rules(currency, on)) if bases else {}
     for code, amount in store.payroll_withholdings(session, payable_ids).items():
@@ -324,11 +359,14 @@ def _insert_items(
     order_id: UUID,
     agency_id: UUID,
     parts: Sequence[PayablePart],
+    cash: Sequence[Cash],
     withheld: Mapping[str, int],
 ) -> None:
     sums: dict[UUID, int] = {}
     for part in parts:
         sums[part.payable_id] = sums.get(part.payable_id, 0) + part.amount_minor
+    for one in cash:
+        sums[one.payable_id] = one.amount_minor
     for payable_id, amount in sums.items():
         store.insert(
             session,

@@ -62,6 +62,69 @@ def parts(session: Session, payable_ids: Collection[UUID]) -> list[PayablePart]:
     return [PayablePart(**{**row._mapping, "source": Source(row.source)}) for row in rows]
 
 
+@dataclass(frozen=True)
+class Cash:
+    """A payable that brings cash to an imprest."""
+
+    payable_id: UUID
+    source: Source
+    fund_code: str
+    amount_minor: int
+
+
+def cash(session: Session, payable_ids: Collection[UUID]) -> list[Cash]:
+    """Those of these payables that bring cash to an imprest, in id order."""
+    rows = session.execute(
+        text(
+            "select payable_id, source, fund_code, amount_minor from payable"
+            " where payable_id = any (cast(:ids as uuid[])) and fund_code is not null order by payable_id"
+        ),
+        {"ids": list(payable_ids)},
+    )
+    return [Cash(row.payable_id, Source(row.source), row.fund_code, row.amount_minor) for row in rows]
+
+
+def imprest_holders(session: Session, payment_request_id: UUID) -> list[UUID]:
+    """Who holds the imprests to which a payment request brings cash."""
+    return list(
+        session.execute(
+            text(
+                """
+                select distinct i.holder_person_id from payment_request_item r
+                left join imprest_replenishment p using (payable_id)
+                join imprest i on i.payable_id = r.payable_id or i.imprest_id = p.imprest_id
+                where r.payment_request_id = :id order by 1
+                """
+            ),
+            {"id": payment_request_id},
+        ).scalars()
+    )
+
+
+def line_codes(session: Session, budget_line_ids: Collection[UUID]) -> frozenset[tuple[str, str]]:
+    """(organisation, account) of budget lines."""
+    rows = session.execute(
+        text(
+            "select distinct organisation_code, account_code from budget_line"
+            " where budget_line_id = any (cast(:ids as uuid[]))"
+        ),
+        {"ids": list(budget_line_ids)},
+    )
+    return frozenset((row.organisation_code, row.account_code) for row in rows)
+
+
+def voucher_amounts(session: Session, payable_ids: Collection[UUID]) -> dict[UUID, int]:
+    """What the vouchers of replenishments spent, by budget line."""
+    rows = session.execute(
+        text(
+            "select budget_line_id, sum(paid_minor)::bigint as amount from imprest_voucher"
+            " where payable_id = any (cast(:ids as uuid[])) group by 1"
+        ),
+        {"ids": list(payable_ids)},
+    )
+    return {row.budget_line_id: row.amount for row in rows}
+
+
 def payroll_withholdings(session: Session, payable_ids: Collection[UUID]) -> dict[str, int]:
     """What is withheld from payroll payables, by code."""
     rows = session.execute(
@@ -194,11 +257,12 @@ def order_items(session: Session, payment_order_ids: Collection[UUID]) -> dict[U
         text(
             """
             select i.payment_order_id, i.payable_id, y.source, y.source_document_id, y.purchase_order_id,
-                   i.amount_minor, not exists (
+                   y.contract_id, i.amount_minor, not exists (
                        select 1 from payable o
                        where o.status <> 'PAID'
-                         and (o.purchase_order_id = y.purchase_order_id
-                              or y.purchase_order_id is null and o.source_document_id = y.source_document_id)
+                         and (o.purchase_order_id = y.purchase_order_id or o.contract_id = y.contract_id
+                              or y.purchase_order_id is null and y.contract_id is null
+                                 and o.source_document_id = y.source_document_id)
                    ) as settled
             from payment_order_item i join payable y using (payable_id)
             where i.payment_order_id = any (cast(:ids as uuid[]))
@@ -215,6 +279,7 @@ def order_items(session: Session, payment_order_ids: Collection[UUID]) -> dict[U
                 row.purchase_order_id,
                 row.amount_minor,
                 row.settled,
+                row.contract_id,
             )
         )
     return found
@@ -229,6 +294,7 @@ def items_of_payables(rows: Sequence[Row[Any]]) -> tuple[PaidItem, ...]:
             row.source_document_id,
             row.purchase_order_id,
             row.amount_minor,
+            contract_id=row.contract_id,
         )
         for row in rows
     )

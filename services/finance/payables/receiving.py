@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from uuid import UUID
@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from chassis.errors import FailedPrecondition
 from services.finance.budget import usecases as budget
-from services.finance.budget.domain import Document, DocumentKind, Item
+from services.finance.budget.domain import Document, DocumentKind, Item, Key
 from services.finance.payables import invoicing, journals, ordering_store
 from services.finance.payables.domain import Treatment
 from services.finance.payables.journals import Accepted, Tag
@@ -126,6 +126,14 @@ def cancel_order(session: Session, purchase_order_id: UUID, lines: list[tuple[UU
     ordering_store.cancel(session, lines)
 
 
+def _where_funds_are(session: Session, acceptance: Acceptance) -> Acceptance:
+    """The acceptance with next year's budget lines where the order was carried over a year's end."""
+    named = {line: Key(line.purchase_order_line_id, line.budget_line_id) for line in acceptance.lines}
+    carried = budget.carried_lines(session, list(named.values()))
+    lines = tuple(replace(line, budget_line_id=carried.get(key, key.budget_line_id)) for line, key in named.items())
+    return replace(acceptance, lines=lines) if carried else acceptance
+
+
 def accrue_delivery(session: Session, acceptance: Acceptance) -> None:
     """O -> E by share of quantity; Dr EXP, INV or FA / Cr GRNI at the order's price; invoices are matched anew."""
     ordering_store.lock_order(session, acceptance.purchase_order_id)
@@ -134,6 +142,7 @@ def accrue_delivery(session: Session, acceptance: Acceptance) -> None:
     if any(line.stock_movement_number for line in acceptance.lines):
         # Before any balance is touched, as post_stock_movement does, so that the two cannot wait for one another.
         ordering_store.lock_cut(session, acceptance.agency_id)
+    acceptance = _where_funds_are(session, acceptance)
     valued = [line for line in acceptance.lines if line.value_minor]
     act = budget.begin(
         session,

@@ -154,13 +154,19 @@ class PayableRow(FinanceTable, table=True):
 
     __tablename__ = "payable"
     __table_args__ = (
-        CheckConstraint("source in ('INVOICE', 'PAYROLL', 'EMPLOYER_CONTRIBUTION')", name="source"),
+        CheckConstraint(
+            "source in ('INVOICE', 'PAYROLL', 'EMPLOYER_CONTRIBUTION', 'PREPAYMENT', 'BILL', 'RETENTION', 'IMPREST',"
+            " 'REPLENISHMENT')",
+            name="source",
+        ),
+        CheckConstraint("(fund_code is not null) = (source in ('IMPREST', 'REPLENISHMENT'))", name="fund_of_cash"),
         CheckConstraint("status in ('OPEN', 'REQUESTED', 'ORDERED', 'PAID')", name="status"),
         CheckConstraint("amount_minor > 0", name="above_zero"),
         CheckConstraint("(status = 'OPEN') = (payment_request_id is null)", name="held_by_one_request"),
         UniqueConstraint("source", "source_document_id", "creditor"),
         Index("ix_payable_list", "agency_id", "payable_id"),
         Index("ix_payable_source_document", "source_document_id"),
+        Index("ix_payable_contract", "contract_id", postgresql_where=text("contract_id is not null")),
     )
 
     payable_id: UUID = uuid_key()
@@ -169,6 +175,9 @@ class PayableRow(FinanceTable, table=True):
     source_document_id: UUID = _uuid()
     source_document_number: str = Field(sa_type=Text)
     purchase_order_id: UUID | None = _optional_uuid()
+    contract_id: UUID | None = _optional_uuid()
+    # The fund of cash that moves no budget line (imprests); the others have parts.
+    fund_code: str | None = _optional_text()
     creditor: str = Field(sa_type=Text)
     currency: str = Field(sa_type=Text)
     amount_minor: int = minor_field()
@@ -253,11 +262,18 @@ class PaymentOrderRow(FinanceTable, table=True):
 
     __tablename__ = "payment_order"
     __table_args__ = (
-        CheckConstraint("status in ('UNNUMBERED', 'ISSUED', 'DEBITED', 'REJECTED')", name="status"),
+        CheckConstraint("status in ('UNNUMBERED', 'ISSUED', 'DEBITED', 'REJECTED', 'STOPPED')", name="status"),
         CheckConstraint("(status = 'UNNUMBERED') = (order_number is null)", name="numbered_before_the_bank"),
         CheckConstraint("gross_minor > 0 and net_minor >= 0 and net_minor <= gross_minor", name="amounts"),
         Index("ix_payment_order_list", "agency_id", "payment_order_id"),
         Index("ix_payment_order_request", "payment_request_id"),
+        # A bank's entry is looked for by its amount.
+        Index("ix_payment_order_net", "treasury_agency_id", "net_minor"),
+        Index(
+            "ix_payment_order_waiting",
+            *("treasury_agency_id", "issued_on"),
+            postgresql_where=text("status = 'ISSUED'"),
+        ),
         Index(
             "uq_payment_order_number",
             *("treasury_agency_id", "order_number"),

@@ -16,7 +16,9 @@ from chassis.migrate import sqlalchemy_url
 from chassis.testing import Refusal, call_as, refused, wait_until
 from chassis.wire import to_date
 from kelola.finance.v1 import budget_pb2, budget_pb2_grpc, payables_pb2, payables_pb2_grpc
+from services.finance.billing import verify as billing_verify
 from services.finance.budget import verify as budget_verify
+from services.finance.imprest import verify as imprest_verify
 from services.finance.payables import verify as payables_verify
 from tests.integration.finance.books import FUND, YEAR, Agency, Books, minor, rid, rupiah
 
@@ -177,10 +179,14 @@ class Unit:
         return refused(getattr(self.budget, kind), self.funds(kind, items, **values), self.token(by))
 
     def problems(self) -> list[str]:
-        """What budget and payables find wrong in the database, of this unit's lines or of no line at all."""
+        """What budget, payables, billing and imprests find wrong in the database."""
         engine = create_engine(sqlalchemy_url(self.books.database.reader_url), poolclass=NullPool)
         with engine.connect() as connection:
-            found = [*budget_verify.problems(connection), *payables_verify.problems(connection)]
+            found = [
+                problem
+                for area in (budget_verify, payables_verify, billing_verify, imprest_verify)
+                for problem in area.problems(connection)
+            ]
         return [f"{problem.invariant} {problem.what}" for problem in found]
 
     # --- the payment chain ---------------------------------------------------------------------------------------

@@ -1,0 +1,336 @@
+"""Routes of documents through the approval matrix. Pure.
+
+Maker never checks and nobody approves twice on one route, compared by person, also through a deputy: who acts for
+somebody counts as both (domain rules §4; ASVS 5.0 §2.3.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from enum import Enum
+from uuid import UUID
+
+from chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from chassis.money import Money
+
+
+class DocumentKind(Enum):
+    """What kind of document takes a route."""
+
+    PAYMENT_REQUEST = "PAYMENT_REQUEST"
+
+
+class ApprovalStatus(Enum):
+    """Where a route stands."""
+
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    RECALLED = "RECALLED"
+
+
+class StepStatus(Enum):
+    """Where a step stands."""
+
+    WAITING = "WAITING"
+    OPEN = "OPEN"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+
+
+class Act(Enum):
+    """What a person or the clock did with a step."""
+
+    APPROVE = "APPROVE"
+    REJECT = "REJECT"
+    ESCALATE = "ESCALATE"
+
+
+class ApprovalOutOfTurn(FailedPrecondition):
+    """No step of the route is open for this act."""
+
+    reason = "APPROVAL_OUT_OF_TURN"
+
+
+class ApprovalMissing(FailedPrecondition):
+    """The document cannot go on before its route is approved."""
+
+    reason = "APPROVAL_MISSING"
+
+
+class ApprovalSamePerson(FailedPrecondition):
+    """The person made the document, or approved it before, himself or for somebody."""
+
+    reason = "SAME_PERSON"
+
+
+class ApprovalNotYours(PermissionDenied):
+    """The open steps belong to roles that the caller neither holds nor is delegated."""
+
+    reason = "APPROVAL_ROLE_NOT_HELD"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the matrix; prefixes that are empty mean any."""
+
+    approval_rule_id: UUID
+    document_kind: DocumentKind
+    step_number: int
+    display_name: str
+    role: str
+    approvers: int
+    amount_from: Money
+    organisation_prefix: str
+    account_prefix: str
+    deadline_days: int
+    escalation_role: str
+    legal_source: str
+    valid_from: date
+    valid_to: date | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A document that asks for its route; `codes` are the (organisation, account) of its budget lines."""
+
+    kind: DocumentKind
+    document_id: UUID
+    agency_id: UUID
+    amount: Money
+    codes: frozenset[tuple[str, str]]
+    maker_person_id: UUID
+
+
+def applies(rule: Rule, subject: Subject, on: date) -> bool:
+    """Whether a document made on a day takes the rule: kind, day, amount in the rule's currency, codes of one line."""
+    return (
+        rule.document_kind is subject.kind
+        and rule.valid_from <= on
+        and (rule.valid_to is None or on < rule.valid_to)
+        and rule.amount_from.currency == subject.amount.currency
+        and subject.amount.minor >= rule.amount_from.minor
+        and (
+            not (rule.organisation_prefix or rule.account_prefix)
+            or any(
+                _under(organisation, rule.organisation_prefix) and _under(account, rule.account_prefix)
+                for organisation, account in subject.codes
+            )
+        )
+    )
+
+
+def _under(code: str, prefix: str) -> bool:
+    return not prefix or code == prefix or code.startswith(prefix + ".")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One act on a step; the clock has no person."""
+
+    act: Act
+    person_id: UUID | None
+    on_behalf_of_person_id: UUID | None
+    explanation: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a route."""
+
+    approval_step_id: UUID
+    step_number: int
+    display_name: str
+    role: str
+    approvers: int
+    deadline_days: int
+    escalation_role: str
+    status: StepStatus = StepStatus.WAITING
+    opened_at: datetime | None = None
+    due_at: datetime | None = None
+    escalated: bool = False
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Who may decide it now: its role, and once escalated the escalation role too."""
+        return (self.role, self.escalation_role) if self.escalated and self.escalation_role else (self.role,)
+
+    @property
+    def approvals(self) -> int:
+        """How many persons have approved."""
+        return sum(decision.act is Act.APPROVE for decision in self.decisions)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A document's way through its steps."""
+
+    subject: Subject
+    steps: tuple[Step, ...]
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    created_at: datetime | None = None
+    version: int = 1
+    # Who took other steps of the document itself (verified it, for instance): they approve none of its route.
+    others: frozenset[UUID] = field(default_factory=frozenset)
+
+    @property
+    def open_steps(self) -> tuple[Step, ...]:
+        """The steps to be decided now."""
+        return tuple(step for step in self.steps if step.status is StepStatus.OPEN)
+
+    @property
+    def persons(self) -> frozenset[UUID]:
+        """Everybody who decided on it, and everybody for whom."""
+        return frozenset(
+            person
+            for step in self.steps
+            for decision in step.decisions
+            for person in (decision.person_id, decision.on_behalf_of_person_id)
+            if person is not None
+        )
+
+
+def routed(rules: Iterable[Rule], subject: Subject, on: date, step_ids: Sequence[UUID], at: datetime) -> Route:
+    """The route of a document: its rules by step number, the first of them open. Without rules it is approved."""
+    taken = sorted(
+        (rule for rule in rules if applies(rule, subject, on)),
+        key=lambda rule: (rule.step_number, rule.approval_rule_id),
+    )
+    steps = tuple(
+        Step(
+            step_id,
+            rule.step_number,
+            rule.display_name,
+            rule.role,
+            rule.approvers,
+            rule.deadline_days,
+            rule.escalation_role,
+        )
+        for rule, step_id in zip(taken, step_ids, strict=False)
+    )
+    return _advanced(Route(subject, steps, created_at=at), at)
+
+
+@dataclass(frozen=True)
+class Deputy:
+    """A role that somebody delegated to the caller."""
+
+    role: str
+    from_person_id: UUID
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who decides: the roles that he holds in the document's agency, and those that are delegated to him there."""
+
+    person_id: UUID
+    roles: frozenset[str]
+    deputies: tuple[Deputy, ...] = ()
+
+    def right_to(self, roles: Collection[str]) -> tuple[bool, UUID | None]:
+        """Whether he may decide for one of `roles`, and on whose behalf (None: his own)."""
+        if self.roles & set(roles):
+            return True, None
+        for deputy in self.deputies:
+            if deputy.role in roles:
+                return True, deputy.from_person_id
+        return False, None
+
+
+def decided(
+    route: Route, caller: Caller, act: Act, explanation: str, at: datetime, *, step_id: UUID | None = None
+) -> Route:
+    """The route after the caller's act on an open step (the named one, or the only one that is open for him)."""
+    if route.status is not ApprovalStatus.PENDING:
+        raise ApprovalOutOfTurn(
+            f"the route is {route.status.value}; nothing of it is open", metadata={"status": route.status.value}
+        )
+    step, on_behalf_of = _step_for(route, caller, step_id)
+    taken = {route.subject.maker_person_id, *route.persons, *route.others}
+    for person in (caller.person_id, on_behalf_of):
+        if person in taken:
+            who = "you" if person == caller.person_id else "the person for whom you act"
+            raise ApprovalSamePerson(
+                f"{who} made this document or took an earlier step of it; another person has to {act.value.lower()} it",
+                metadata={"person_id": str(person)},
+            )
+    made = Decision(act, caller.person_id, on_behalf_of, explanation, at)
+    after = replace(step, decisions=(*step.decisions, made))
+    if act is Act.REJECT:
+        after = replace(after, status=StepStatus.REJECTED)
+    elif after.approvals >= after.approvers:
+        after = replace(after, status=StepStatus.APPROVED)
+    return _advanced(_with(route, after), at)
+
+
+def _step_for(route: Route, caller: Caller, step_id: UUID | None) -> tuple[Step, UUID | None]:
+    mine = []
+    for step in route.open_steps:
+        may, on_behalf_of = caller.right_to(step.roles)
+        if may:
+            mine.append((step, on_behalf_of))
+    if step_id is not None:
+        if step_id not in {step.approval_step_id for step in route.steps}:
+            raise NotFound.resource("approval step", step_id)
+        if step_id not in {step.approval_step_id for step in route.open_steps}:
+            raise ApprovalOutOfTurn("that step is not open", metadata={"approval_step_id": str(step_id)})
+        mine = [(step, on_behalf_of) for step, on_behalf_of in mine if step.approval_step_id == step_id]
+    if not mine:
+        waiting = ", ".join(f"{step.display_name} ({'/'.join(step.roles)})" for step in route.open_steps)
+        raise ApprovalNotYours(
+            f"the open steps are {waiting}; you hold none of these roles in the agency, nor a delegation of one",
+            metadata={"open_steps": waiting},
+        )
+    if len(mine) > 1:
+        ids = ", ".join(str(step.approval_step_id) for step, _ in mine)
+        raise ApprovalOutOfTurn(f"several steps are open for you; name one: {ids}", metadata={"open_steps": ids})
+    return mine[0]
+
+
+def escalated(route: Route, at: datetime) -> Route:
+    """The route after the clock came by: overdue steps are open for their escalation role too."""
+    for step in route.open_steps:
+        if step.escalation_role and not step.escalated and step.due_at is not None and step.due_at <= at:
+            note = Decision(Act.ESCALATE, None, None, f"not decided by {step.due_at:%Y-%m-%d %H:%M %Z}".rstrip(), at)
+            route = _with(route, replace(step, escalated=True, decisions=(*step.decisions, note)))
+    return route
+
+
+def recalled(route: Route) -> Route:
+    """The document was taken back: its route ends, unless it has ended."""
+    return replace(route, status=ApprovalStatus.RECALLED) if route.status is ApprovalStatus.PENDING else route
+
+
+def _with(route: Route, after: Step) -> Route:
+    return replace(
+        route,
+        steps=tuple(after if step.approval_step_id == after.approval_step_id else step for step in route.steps),
+    )
+
+
+def _advanced(route: Route, at: datetime) -> Route:
+    """Open the next steps when all before are approved; end the route when one was rejected or none is left."""
+    if any(step.status is StepStatus.REJECTED for step in route.steps):
+        return replace(route, status=ApprovalStatus.REJECTED)
+    left = [step for step in route.steps if step.status is not StepStatus.APPROVED]
+    if not left:
+        return replace(route, status=ApprovalStatus.APPROVED)
+    number = min(step.step_number for step in left)
+    return replace(
+        route,
+        steps=tuple(
+            replace(
+                step,
+                status=StepStatus.OPEN,
+                opened_at=at,
+                due_at=at + timedelta(days=step.deadline_days) if step.deadline_days else None,
+            )
+            if step.step_number == number and step.status is StepStatus.WAITING
+            else step
+            for step in route.steps
+        ),
+    )

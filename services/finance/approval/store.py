@@ -1,0 +1,443 @@
+"""SQL of the approval matrix, of routes and of delegations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlmodel import Session
+
+from chassis.errors import NotFound
+from chassis.ids import new_id
+from chassis.money import Money
+from services.finance.approval.domain import (
+    Act,
+    ApprovalStatus,
+    Decision,
+    Deputy,
+    DocumentKind,
+    Route,
+    Rule,
+    Step,
+    StepStatus,
+    Subject,
+)
+
+_CONTENT = (
+    *("document_kind", "step_number", "role", "amount_currency", "amount_from_minor"),
+    *("organisation_prefix", "account_prefix", "valid_from"),
+)
+
+
+def add_rule(session: Session, values: Mapping[str, Any]) -> UUID:
+    """Add a rule, or find the one with the same content; its id."""
+    columns = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    same = " and ".join(f"{name} = :{name}" for name in _CONTENT)
+    session.execute(
+        text(
+            f"insert into approval_rule ({columns}) values ({places})"  # noqa: S608
+            f" on conflict ({', '.join(_CONTENT)}) do nothing"
+        ),
+        dict(values),
+    )
+    found = session.execute(text(f"select approval_rule_id from approval_rule where {same}"), dict(values))  # noqa: S608
+    rule_id: UUID = found.scalar_one()
+    return rule_id
+
+
+def rule(session: Session, approval_rule_id: UUID) -> Rule:
+    """One rule; NOT_FOUND."""
+    row = session.execute(
+        text("select * from approval_rule where approval_rule_id = :id"), {"id": approval_rule_id}
+    ).first()
+    if row is None:
+        raise NotFound.resource("approval rule", approval_rule_id)
+    return _rule_of(row)
+
+
+def end_rule(session: Session, approval_rule_id: UUID, valid_to: date) -> None:
+    """End a rule on a day."""
+    session.execute(
+        text("update approval_rule set valid_to = :valid_to where approval_rule_id = :id"),
+        {"id": approval_rule_id, "valid_to": valid_to},
+    )
+
+
+def rules_on(session: Session, kind: DocumentKind, on: date) -> list[Rule]:
+    """The rules for a kind of document on a day."""
+    rows = session.execute(
+        text(
+            "select * from approval_rule where document_kind = :kind and valid_from <= :on"
+            " and (valid_to is null or :on < valid_to)"
+        ),
+        {"kind": kind.value, "on": on},
+    )
+    return [_rule_of(row) for row in rows]
+
+
+def rules_page(session: Session, *, after: tuple[Any, ...] | None, limit: int) -> list[Rule]:
+    """Rules by kind of document, step and id."""
+    rows = session.execute(
+        text(
+            """
+            select * from approval_rule
+            where cast(:id as uuid) is null
+               or (document_kind, step_number, approval_rule_id) > (:kind, :step, cast(:id as uuid))
+            order by document_kind, step_number, approval_rule_id limit :limit
+            """
+        ),
+        {
+            "kind": after[0] if after else "",
+            "step": after[1] if after else 0,
+            "id": after[2] if after else None,
+            "limit": limit,
+        },
+    )
+    return [_rule_of(row) for row in rows]
+
+
+def _rule_of(row: Row[Any]) -> Rule:
+    return Rule(
+        approval_rule_id=row.approval_rule_id,
+        document_kind=DocumentKind(row.document_kind),
+        step_number=row.step_number,
+        display_name=row.display_name,
+        role=row.role,
+        approvers=row.approvers,
+        amount_from=Money(row.amount_from_minor, row.amount_currency),
+        organisation_prefix=row.organisation_prefix,
+        account_prefix=row.account_prefix,
+        deadline_days=row.deadline_days,
+        escalation_role=row.escalation_role,
+        legal_source=row.legal_source,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
+    )
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
+
+
+def insert_route(session: Session, route: Route) -> None:
+    """Write a new route with its steps."""
+    subject = route.subject
+    session.execute(
+        text(
+            """
+            insert into approval (approval_id, agency_id, document_kind, currency, amount_minor, maker_person_id,
+                                  status, created_at, version)
+            values (:id, :agency_id, :kind, :currency, :amount, :maker, :status, :at, 1)
+            """
+        ),
+        {
+            "id": subject.document_id,
+            "agency_id": subject.agency_id,
+            "kind": subject.kind.value,
+            "currency": subject.amount.currency,
+            "amount": subject.amount.minor,
+            "maker": subject.maker_person_id,
+            "status": route.status.value,
+            "at": route.created_at,
+        },
+    )
+    if route.steps:
+        session.execute(
+            text(
+                """
+                insert into approval_step (approval_step_id, agency_id, approval_id, step_number, display_name, role,
+                                           approvers, deadline_days, escalation_role, status, opened_at, due_at,
+                                           escalated)
+                values (:approval_step_id, :agency_id, :approval_id, :step_number, :display_name, :role, :approvers,
+                        :deadline_days, :escalation_role, :status, :opened_at, :due_at, false)
+                """
+            ),
+            [
+                {
+                    "approval_step_id": step.approval_step_id,
+                    "agency_id": subject.agency_id,
+                    "approval_id": subject.document_id,
+                    "step_number": step.step_number,
+                    "display_name": step.display_name,
+                    "role": step.role,
+                    "approvers": step.approvers,
+                    "deadline_days": step.deadline_days,
+                    "escalation_role": step.escalation_role,
+                    "status": step.status.value,
+                    "opened_at": step.opened_at,
+                    "due_at": step.due_at,
+                }
+                for step in route.steps
+            ],
+        )
+    _write_due(session, route)
+
+
+def save_route(session: Session, before: Route, after: Route) -> int:
+    """Write what changed of a locked route: steps, new decisions, status. The route's new version."""
+    earlier = {step.approval_step_id: step for step in before.steps}
+    for step in after.steps:
+        old = earlier[step.approval_step_id]
+        if step == old:
+            continue
+        session.execute(
+            text(
+                "update approval_step set status = :status, opened_at = :opened_at, due_at = :due_at,"
+                " escalated = :escalated where approval_step_id = :id"
+            ),
+            {
+                "id": step.approval_step_id,
+                "status": step.status.value,
+                "opened_at": step.opened_at,
+                "due_at": step.due_at,
+                "escalated": step.escalated,
+            },
+        )
+        for decision in step.decisions[len(old.decisions) :]:
+            _insert_decision(session, after.subject, step.approval_step_id, decision)
+    _write_due(session, after)
+    version: int = session.execute(
+        text("update approval set status = :status, version = version + 1 where approval_id = :id returning version"),
+        {"id": after.subject.document_id, "status": after.status.value},
+    ).scalar_one()
+    return version
+
+
+def _insert_decision(session: Session, subject: Subject, approval_step_id: UUID, decision: Decision) -> None:
+    session.execute(
+        text(
+            """
+            insert into approval_decision (approval_decision_id, agency_id, approval_id, approval_step_id, act,
+                                           person_id, on_behalf_of_person_id, explanation, decided_at)
+            values (:id, :agency_id, :approval_id, :step_id, :act, :person_id, :on_behalf_of, :explanation, :at)
+            """
+        ),
+        {
+            "id": new_id(),
+            "agency_id": subject.agency_id,
+            "approval_id": subject.document_id,
+            "step_id": approval_step_id,
+            "act": decision.act.value,
+            "person_id": decision.person_id,
+            "on_behalf_of": decision.on_behalf_of_person_id,
+            "explanation": decision.explanation,
+            "at": decision.decided_at,
+        },
+    )
+
+
+def route(session: Session, approval_id: UUID, *, lock: bool = False) -> Route | None:
+    """A document's route, locked if asked; None when the document has none or is not seen."""
+    if lock:
+        session.execute(text("select 1 from approval where approval_id = :id for update"), {"id": approval_id})
+    found = routes(session, [approval_id])
+    return found[0] if found else None
+
+
+def routes(session: Session, approval_ids: Sequence[UUID]) -> list[Route]:
+    """Routes with their steps and decisions, in the order of the ids; those that are not seen are left out."""
+    ids = {"ids": list(approval_ids)}
+    heads = {
+        row.approval_id: row
+        for row in session.execute(text("select * from approval where approval_id = any (cast(:ids as uuid[]))"), ids)
+    }
+    decisions: dict[UUID, list[Decision]] = defaultdict(list)
+    for row in session.execute(
+        text(
+            "select * from approval_decision where approval_id = any (cast(:ids as uuid[]))"
+            " order by decided_at, approval_decision_id"
+        ),
+        ids,
+    ):
+        decisions[row.approval_step_id].append(
+            Decision(Act(row.act), row.person_id, row.on_behalf_of_person_id, row.explanation, row.decided_at)
+        )
+    steps: dict[UUID, list[Step]] = defaultdict(list)
+    for row in session.execute(
+        text(
+            "select * from approval_step where approval_id = any (cast(:ids as uuid[]))"
+            " order by step_number, approval_step_id"
+        ),
+        ids,
+    ):
+        steps[row.approval_id].append(
+            Step(
+                row.approval_step_id,
+                row.step_number,
+                row.display_name,
+                row.role,
+                row.approvers,
+                row.deadline_days,
+                row.escalation_role,
+                StepStatus(row.status),
+                row.opened_at,
+                row.due_at,
+                row.escalated,
+                tuple(decisions[row.approval_step_id]),
+            )
+        )
+    return [
+        Route(
+            Subject(
+                DocumentKind(head.document_kind),
+                head.approval_id,
+                head.agency_id,
+                Money(head.amount_minor, head.currency),
+                frozenset(),
+                head.maker_person_id,
+            ),
+            tuple(steps[head.approval_id]),
+            ApprovalStatus(head.status),
+            head.created_at,
+            head.version,
+        )
+        for head in (heads[one] for one in approval_ids if one in heads)
+    ]
+
+
+def route_ids(
+    session: Session,
+    *,
+    agency_id: UUID | None,
+    status: str,
+    roles: Collection[tuple[str, UUID]] | None,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> list[UUID]:
+    """Ids of routes, the newest document first; with `roles`, those with a step open for one of (role, agency)."""
+    mine = (
+        """
+        and exists (
+            select 1 from approval_step s
+            join unnest(cast(:roles as text[]), cast(:agencies as uuid[])) as held (role, agency_id)
+                 on held.agency_id = s.agency_id
+                and (held.role = s.role or s.escalated and held.role = s.escalation_role)
+            where s.approval_id = a.approval_id and s.status = 'OPEN' and a.status = 'PENDING'
+        )
+        """
+        if roles is not None
+        else ""
+    )
+    pairs = sorted(roles or ())
+    return list(
+        session.execute(
+            text(
+                f"""
+                select a.approval_id from approval a
+                where (cast(:agency_id as uuid) is null or a.agency_id = :agency_id)
+                  and (:status = '' or a.status = :status) {mine}
+                  and (cast(:after as uuid) is null or a.approval_id < :after)
+                order by a.approval_id desc limit :limit
+                """  # noqa: S608
+            ),
+            {
+                "agency_id": agency_id,
+                "status": status,
+                **({"roles": [one[0] for one in pairs], "agencies": [one[1] for one in pairs]} if mine else {}),
+                "after": after[0] if after else None,
+                "limit": limit,
+            },
+        ).scalars()
+    )
+
+
+def _write_due(session: Session, route: Route) -> None:
+    """Let the clock know which steps of a route it has to look at, and when."""
+    session.execute(
+        text("delete from approval_due where approval_id = :id"),
+        {"id": route.subject.document_id},
+    )
+    due = [
+        {
+            "approval_step_id": step.approval_step_id,
+            "approval_id": route.subject.document_id,
+            "document_agency_id": route.subject.agency_id,
+            "due_at": step.due_at,
+        }
+        for step in route.open_steps
+        if step.due_at is not None and step.escalation_role and not step.escalated
+    ]
+    if due and route.status is ApprovalStatus.PENDING:
+        session.execute(
+            text(
+                "insert into approval_due (approval_step_id, approval_id, document_agency_id, due_at)"
+                " values (:approval_step_id, :approval_id, :document_agency_id, :due_at)"
+            ),
+            due,
+        )
+
+
+def overdue(session: Session, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """(approval, agency) of routes with a step whose deadline has passed and that another role may take."""
+    rows = session.execute(
+        text(
+            "select distinct approval_id, document_agency_id as agency_id from approval_due where due_at <= :at"
+            " limit :limit"
+        ),
+        {"at": at, "limit": limit},
+    )
+    return [(row.approval_id, row.agency_id) for row in rows]
+
+
+# --- delegations -----------------------------------------------------------------------------------------------------
+
+
+def insert_delegation(session: Session, values: Mapping[str, Any]) -> None:
+    """Write a new delegation."""
+    columns = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    session.execute(text(f"insert into approval_delegation ({columns}) values ({places})"), dict(values))  # noqa: S608
+
+
+def delegation(session: Session, approval_delegation_id: UUID, *, lock: bool = False) -> Row[Any]:
+    """One delegation; NOT_FOUND when the caller does not see it."""
+    query = "select * from approval_delegation where approval_delegation_id = :id"
+    row = session.execute(text(f"{query} for update" if lock else query), {"id": approval_delegation_id}).first()
+    if row is None:
+        raise NotFound.resource("approval delegation", approval_delegation_id)
+    return row
+
+
+def end_delegation(session: Session, approval_delegation_id: UUID, at: datetime) -> None:
+    """End a delegation before its last day."""
+    session.execute(
+        text("update approval_delegation set ended_at = :at where approval_delegation_id = :id and ended_at is null"),
+        {"id": approval_delegation_id, "at": at},
+    )
+
+
+def deputies(session: Session, person_id: UUID, on: date, agency_id: UUID | None) -> list[tuple[UUID, Deputy]]:
+    """(agency, role and for whom) of what is delegated to a person on a day, in one agency or wherever he is seen."""
+    rows = session.execute(
+        text(
+            """
+            select agency_id, role, from_person_id from approval_delegation
+            where to_person_id = :person_id and valid_from <= :on and :on <= valid_until and ended_at is null
+              and (cast(:agency_id as uuid) is null or agency_id = :agency_id)
+            order by approval_delegation_id limit 500
+            """
+        ),
+        {"person_id": person_id, "on": on, "agency_id": agency_id},
+    )
+    return [(row.agency_id, Deputy(row.role, row.from_person_id)) for row in rows]
+
+
+def delegations_page(
+    session: Session, *, agency_id: UUID | None, after: tuple[Any, ...] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Delegations, the newest first."""
+    return session.execute(
+        text(
+            """
+            select * from approval_delegation
+            where (cast(:agency_id as uuid) is null or agency_id = :agency_id)
+              and (cast(:after as uuid) is null or approval_delegation_id < :after)
+            order by approval_delegation_id desc limit :limit
+            """
+        ),
+        {"agency_id": agency_id, "after": after[0] if after else None, "limit": limit},
+    ).all()

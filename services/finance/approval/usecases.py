@@ -1,0 +1,268 @@
+"""Routes of documents: begun with the document, decided step by step, required before it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
+from chassis.ids import new_id
+from services.finance.approval import domain, events, store
+from services.finance.approval.domain import (
+    Act,
+    ApprovalStatus,
+    Caller,
+    Route,
+    Rule,
+    StepStatus,
+    Subject,
+)
+
+SUBJECT = "service:finance"
+# What one pass of the clock escalates; the next pass takes the rest.
+ESCALATIONS_MAX = 200
+
+
+class Transactions(Protocol):
+    """What the clock needs of chassis.database."""
+
+    def work(self, agencies: Any, *, subject: str) -> AbstractContextManager[Session]: ...
+
+
+class DelegationNotYours(FailedPrecondition):
+    """Only a role of one's own is delegated, and only its owner ends the delegation."""
+
+    reason = "DELEGATION_NOT_YOURS"
+
+
+# --- the matrix ------------------------------------------------------------------------------------------------------
+
+
+def add_rules(session: Session, rules: Sequence[Rule]) -> list[Rule]:
+    """Add rules, all or none; one that is there with the same content is taken as it is."""
+    added = []
+    for one in rules:
+        rule_id = store.add_rule(
+            session,
+            {
+                "approval_rule_id": one.approval_rule_id,
+                "document_kind": one.document_kind.value,
+                "step_number": one.step_number,
+                "display_name": one.display_name,
+                "role": one.role,
+                "approvers": one.approvers,
+                "amount_currency": one.amount_from.currency,
+                "amount_from_minor": one.amount_from.minor,
+                "organisation_prefix": one.organisation_prefix,
+                "account_prefix": one.account_prefix,
+                "deadline_days": one.deadline_days,
+                "escalation_role": one.escalation_role,
+                "legal_source": one.legal_source,
+                "valid_from": one.valid_from,
+                "valid_to": one.valid_to,
+            },
+        )
+        added.append(store.rule(session, rule_id))
+    return added
+
+
+def end_rule(session: Session, approval_rule_id: UUID, valid_to: date) -> Rule:
+    """End a rule; documents that took it keep their route."""
+    known = store.rule(session, approval_rule_id)
+    if valid_to <= known.valid_from:
+        raise InvalidArgument.field("valid_to", f"not after the rule's first day {known.valid_from}")
+    store.end_rule(session, approval_rule_id, valid_to)
+    return store.rule(session, approval_rule_id)
+
+
+# --- what a document does with its route -----------------------------------------------------------------------------
+
+
+def begin(session: Session, subject: Subject, *, on: date, at: datetime) -> None:
+    """Give a new document its route by the rules of its day; none is written when no rule applies."""
+    rules = [rule for rule in store.rules_on(session, subject.kind, on) if domain.applies(rule, subject, on)]
+    if not rules:
+        return
+    route = domain.routed(rules, subject, on, [new_id() for _ in rules], at)
+    store.insert_route(session, route)
+    _tell(session, replace(route, steps=()), route, 1)
+
+
+def require(session: Session, document_id: UUID, what: str) -> None:
+    """APPROVAL_MISSING unless the document's route, if it has one, is approved; says who has it since when."""
+    route = store.route(session, document_id, lock=True)
+    if route is None or route.status is ApprovalStatus.APPROVED:
+        return
+    waiting = "; ".join(
+        f"{step.display_name}: {'/'.join(step.roles)} since {step.opened_at:%Y-%m-%d %H:%M}"
+        for step in route.open_steps
+        if step.opened_at is not None
+    )
+    raise domain.ApprovalMissing(
+        f"{what} is {route.status.value} on its route" + (f"; it is with {waiting}" if waiting else ""),
+        metadata={"approval_id": str(document_id), "status": route.status.value, "open_steps": waiting},
+    )
+
+
+def persons(session: Session, document_id: UUID) -> Mapping[str, UUID | None]:
+    """Who decided on the document's route, and for whom: they take no other step of it."""
+    route = store.route(session, document_id)
+    if route is None:
+        return {}
+    return {f"decided on its route ({nth})": person for nth, person in enumerate(sorted(route.persons), 1)}
+
+
+def recall(session: Session, document_id: UUID) -> None:
+    """End the route of a document that was taken back."""
+    route = store.route(session, document_id, lock=True)
+    if route is not None:
+        _save(session, route, domain.recalled(route))
+
+
+# --- what persons do -------------------------------------------------------------------------------------------------
+
+
+def decide(
+    session: Session,
+    document_id: UUID,
+    act: Act,
+    *,
+    person_id: UUID,
+    roles_in: Callable[[UUID], frozenset[str]],
+    others: Callable[[Session, UUID], Iterable[UUID]],
+    step_id: UUID | None,
+    explanation: str,
+    at: datetime,
+) -> Route:
+    """Approve or reject the open step as the caller. `others` are who took the document's own steps so far."""
+    route = get(session, document_id, lock=True)
+    agency_id = route.subject.agency_id
+    deputies = tuple(one for _, one in store.deputies(session, person_id, at.date(), agency_id))
+    caller = Caller(person_id, roles_in(agency_id), deputies)
+    known = replace(route, others=frozenset(others(session, document_id)))
+    after = domain.decided(known, caller, act, explanation, at, step_id=step_id)
+    return _save(session, route, after)
+
+
+def get(session: Session, document_id: UUID, *, lock: bool = False) -> Route:
+    """A document's route; NOT_FOUND when it has none."""
+    route = store.route(session, document_id, lock=lock)
+    if route is None:
+        raise NotFound.resource("approval", document_id)
+    return route
+
+
+def delegate(
+    session: Session,
+    *,
+    agency_id: UUID,
+    role: str,
+    from_person_id: UUID,
+    to_person_id: UUID,
+    valid_from: date,
+    valid_until: date,
+    explanation: str,
+    own_roles: frozenset[str],
+    at: datetime,
+) -> UUID:
+    """Let another person use a role of the caller's own in an agency, for a time."""
+    if role not in own_roles:
+        raise DelegationNotYours(
+            f"you do not hold {role} in this agency yourself; only a role of one's own is delegated",
+            metadata={"role": role},
+        )
+    if to_person_id == from_person_id:
+        raise InvalidArgument.field("approval_delegation.to_person_id", "is yourself")
+    if valid_until < valid_from or valid_until < at.date():
+        raise InvalidArgument.field("approval_delegation.valid_until", "before its first day, or past")
+    delegation_id = new_id()
+    store.insert_delegation(
+        session,
+        {
+            "approval_delegation_id": delegation_id,
+            "agency_id": agency_id,
+            "role": role,
+            "from_person_id": from_person_id,
+            "to_person_id": to_person_id,
+            "valid_from": valid_from,
+            "valid_until": valid_until,
+            "explanation": explanation,
+            "created_at": at,
+        },
+    )
+    return delegation_id
+
+
+def end_delegation(session: Session, delegation_id: UUID, *, person_id: UUID, at: datetime) -> UUID:
+    """End a delegation at once, by either of the two; its agency."""
+    row = store.delegation(session, delegation_id, lock=True)
+    if person_id not in (row.from_person_id, row.to_person_id):
+        raise DelegationNotYours("only who gave the role or who has it ends the delegation")
+    store.end_delegation(session, delegation_id, at)
+    agency_id: UUID = row.agency_id
+    return agency_id
+
+
+def open_roles(
+    session: Session, person_id: UUID, grants: Iterable[tuple[str, Iterable[UUID]]], on: date
+) -> set[tuple[str, UUID]]:
+    """(role, agency) under which a person may decide: his own grants and what is delegated to him."""
+    own = {(role, agency_id) for role, agencies in grants for agency_id in agencies}
+    return own | {(deputy.role, agency_id) for agency_id, deputy in store.deputies(session, person_id, on, None)}
+
+
+# --- what the clock does ---------------------------------------------------------------------------------------------
+
+
+def escalate_overdue(db: Transactions, *, now: datetime) -> int:
+    """Open overdue steps for their escalation role; how many routes changed. Safe to run twice at once."""
+    with db.work((), subject=SUBJECT) as session:
+        waiting = store.overdue(session, now, ESCALATIONS_MAX)
+    for approval_id, agency_id in waiting:
+        with db.work([agency_id], subject=SUBJECT) as session:
+            route = store.route(session, approval_id, lock=True)
+            if route is not None and route.status is ApprovalStatus.PENDING:
+                _save(session, route, domain.escalated(route, now))
+    return len(waiting)
+
+
+# --- what they share -------------------------------------------------------------------------------------------------
+
+
+def _save(session: Session, before: Route, after: Route) -> Route:
+    if after.steps == before.steps and after.status is before.status:
+        return before
+    version = store.save_route(session, before, after)
+    _tell(session, before, after, version)
+    return replace(after, version=version)
+
+
+def _tell(session: Session, before: Route, after: Route, version: int) -> None:
+    """One event for each state of a route: who is asked now, or how it ended."""
+    subject = after.subject
+    if after.status is not ApprovalStatus.PENDING:
+        outbox.emit(
+            session,
+            events.ApprovalEnded(subject.document_id, subject.agency_id, subject.kind, after.status, version),
+        )
+        return
+    earlier = {step.approval_step_id: step for step in before.steps}
+    asked = []
+    for step in after.open_steps:
+        old = earlier.get(step.approval_step_id)
+        if old is None or old.status is not StepStatus.OPEN:
+            asked.append(events.AskedStep(step.approval_step_id, step.role, step.due_at, escalated=False))
+        elif step.escalated and not old.escalated:
+            asked.append(events.AskedStep(step.approval_step_id, step.escalation_role, step.due_at, escalated=True))
+    if asked:
+        outbox.emit(
+            session,
+            events.ApprovalAsked(subject.document_id, subject.agency_id, subject.kind, tuple(asked), version),
+        )

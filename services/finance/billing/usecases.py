@@ -1,0 +1,418 @@
+"""Contracts paid by bills: register terms, prepay, bill, certify. What is owed becomes payables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.errors import AlreadyExists, InvalidArgument
+from chassis.ids import new_id
+from chassis.money import Money, total
+from services.finance.billing import domain, events, journals, pack, store
+from services.finance.billing.domain import BilledLine, BillStatus, ContractLine, Guarantee, RetentionKind
+from services.finance.budget import usecases as budget
+from services.finance.budget.domain import Document, DocumentKind, Item, Key
+from services.finance.budget.store import exact
+from services.finance.payables import invoice_store
+from services.finance.payables.domain import Source, different_persons
+from services.finance.payables.invoice_store import NewPayable, Part
+from services.finance.payables.invoicing import EtagMismatch
+from services.finance.payables.journals import Tag
+
+
+class TermsKnown(AlreadyExists):
+    """The contract has its terms."""
+
+    reason = "CONTRACT_TERMS_KNOWN"
+
+
+@dataclass(frozen=True)
+class NewTerms:
+    """Terms to register."""
+
+    agency_id: UUID
+    contract_id: UUID
+    supplier_id: UUID
+    supplier_class: str
+    retention_kind: RetentionKind
+    signed_on: date
+    maintenance_until: date
+    tax_rate: Fraction
+
+
+def register_terms(session: Session, new: NewTerms, *, person_id: UUID, at: datetime) -> UUID:
+    """Take the lines and the price from the contract's obligation, the rates from the law of its day."""
+    obligations = store.obligations(session, new.agency_id, new.contract_id)
+    if not obligations:
+        raise domain.ContractNotObligated(
+            f"contract {new.contract_id} holds no funds in this agency: obligate it first (document kind CONTRACT)",
+            metadata={"contract_id": str(new.contract_id)},
+        )
+    if new.maintenance_until < new.signed_on:
+        raise InvalidArgument.field("contract_terms.maintenance_until", "before the day of signature")
+    rule = pack.terms_rule(new.supplier_class, new.signed_on)
+    withheld = new.retention_kind is RetentionKind.WITHHELD
+    price, terms_id = total(one.price_minor for one in obligations), new_id()
+    if store.page(session, "contract_terms", agency_id=None, contract_id=new.contract_id, after=None, limit=1):
+        raise TermsKnown(f"contract {obligations[0].contract_number} has its terms already")
+    store.insert(
+        session,
+        "contract_terms",
+        [
+            {
+                "contract_terms_id": terms_id,
+                "agency_id": new.agency_id,
+                "contract_id": new.contract_id,
+                "contract_number": obligations[0].contract_number,
+                "supplier_id": new.supplier_id,
+                "supplier_class": new.supplier_class,
+                "retention_kind": new.retention_kind.value,
+                "signed_on": new.signed_on,
+                "maintenance_until": new.maintenance_until,
+                "tax_rate": exact(new.tax_rate),
+                "retention_rate": exact(rule.retention_rate if withheld else Fraction(0)),
+                "currency": obligations[0].currency,
+                "price_minor": price,
+                "prepayment_limit_minor": rule.prepayment_limit(price),
+                "created_by_person_id": person_id,
+                "created_at": at,
+                "version": 1,
+            }
+        ],
+    )
+    store.insert(
+        session,
+        "contract_line",
+        [
+            {
+                "contract_id": new.contract_id,
+                "document_line_id": one.document_line_id,
+                "agency_id": new.agency_id,
+                "budget_line_id": one.budget_line_id,
+                "price_minor": one.price_minor,
+                "billed_minor": 0,
+                "recovered_minor": 0,
+                "retained_minor": 0,
+            }
+            for one in obligations
+        ],
+    )
+    return terms_id
+
+
+@dataclass(frozen=True)
+class NewPrepayment:
+    """A prepayment to open."""
+
+    agency_id: UUID
+    contract_id: UUID
+    amount: Money
+    claimed_on: date
+    guarantee_number: str
+    guarantee_amount: Money
+    guarantee_valid_until: date
+
+
+def prepay(session: Session, new: NewPrepayment, *, person_id: UUID, at: datetime) -> UUID:
+    """Open an advance as a payable; funds move when it is ordered (O -> S) and debited (S -> V)."""
+    terms = _terms_of(session, new.contract_id, new.agency_id)
+    _same_currency("prepayment.amount", new.amount, terms.currency)
+    _same_currency("prepayment.guarantee_amount", new.guarantee_amount, terms.currency)
+    domain.check_prepayment(
+        new.amount.minor,
+        store.prepaid_so_far(session, new.contract_id),
+        limit=terms.prepayment_limit_minor,
+        guarantee=Guarantee(new.guarantee_number, new.guarantee_amount.minor, new.guarantee_valid_until),
+        claimed_on=new.claimed_on,
+        currency=terms.currency,
+    )
+    lines = store.lines(session, [new.contract_id])[new.contract_id]
+    if any(line.billed for line in lines):
+        raise domain.PrepaymentExceeded(
+            f"contract {terms.contract_number} has been billed; an advance is paid before delivery",
+            metadata={"contract_id": str(new.contract_id)},
+        )
+    prepayment_id, payable_id = new_id(), new_id()
+    shares = domain.prepayment_by_line(lines, new.amount.minor)
+    parts = [
+        _part(line, shares[line.document_line_id], terms.tax_rate) for line in lines if line.document_line_id in shares
+    ]
+    _open(session, terms, Source.PREPAYMENT, payable_id, prepayment_id, parts, due_on=new.claimed_on)
+    store.insert(
+        session,
+        "prepayment",
+        [
+            {
+                "prepayment_id": prepayment_id,
+                "agency_id": new.agency_id,
+                "contract_id": new.contract_id,
+                "currency": terms.currency,
+                "amount_minor": new.amount.minor,
+                "claimed_on": new.claimed_on,
+                "guarantee_number": new.guarantee_number,
+                "guarantee_minor": new.guarantee_amount.minor,
+                "guarantee_valid_until": new.guarantee_valid_until,
+                "payable_id": payable_id,
+                "created_by_person_id": person_id,
+                "created_at": at,
+            }
+        ],
+    )
+    store.touch_terms(session, new.contract_id)
+    return prepayment_id
+
+
+@dataclass(frozen=True)
+class NewBill:
+    """A bill to register: its lines are (contract line, gross)."""
+
+    agency_id: UUID
+    contract_id: UUID
+    bill_number: str
+    description: str
+    billed_on: date
+    final: bool
+    lines: tuple[tuple[UUID, Money], ...]
+
+
+def register_bill(session: Session, new: NewBill, *, person_id: UUID, at: datetime) -> UUID:
+    """Register a bill; nothing is owed before another person certifies it."""
+    terms = _terms_of(session, new.contract_id, new.agency_id)
+    known = {line.document_line_id: line for line in store.lines(session, [new.contract_id])[new.contract_id]}
+    domain.same_lines(known, [line_id for line_id, _ in new.lines])
+    for nth, (line_id, gross) in enumerate(new.lines):
+        _same_currency(f"bill.lines[{nth}].gross", gross, terms.currency)
+        if gross.minor <= 0:
+            raise InvalidArgument.field(f"bill.lines[{nth}].gross", "must be above zero")
+        _billed(known[line_id], gross.minor, terms, final=new.final)
+    bill_id = new_id()
+    store.insert(
+        session,
+        "bill",
+        [
+            {
+                "bill_id": bill_id,
+                "agency_id": new.agency_id,
+                "contract_id": new.contract_id,
+                "bill_number": new.bill_number,
+                "description": new.description,
+                "billed_on": new.billed_on,
+                "final": new.final,
+                "currency": terms.currency,
+                "gross_minor": total(gross.minor for _, gross in new.lines),
+                "status": BillStatus.REGISTERED.value,
+                "created_by_person_id": person_id,
+                "created_at": at,
+                "version": 1,
+            }
+        ],
+    )
+    store.insert(
+        session,
+        "bill_line",
+        [
+            {
+                "bill_id": bill_id,
+                "document_line_id": line_id,
+                "agency_id": new.agency_id,
+                "gross_minor": gross.minor,
+                "recovered_minor": 0,
+                "retained_minor": 0,
+            }
+            for line_id, gross in new.lines
+        ],
+    )
+    return bill_id
+
+
+def certify(session: Session, bill_id: UUID, *, etag: str, certified_on: date, person_id: UUID, at: datetime) -> None:
+    """The work is done: O -> E by what is claimed or retained, V -> P by what is recovered, journal, payables."""
+    row = store.bill(session, bill_id)
+    terms = store.lock_terms(session, row.contract_id)
+    row = _undecided(session, bill_id, "certified")
+    if etag and etag != str(row.version):
+        raise EtagMismatch(f"bill {row.bill_number} has changed since you read it; read it again")
+    different_persons(person_id, {f"registered bill {row.bill_number}": row.created_by_person_id}, "certify it")
+    if certified_on < row.billed_on:
+        raise InvalidArgument.field("certified_on", f"before the work of {row.billed_on}")
+    known = {line.document_line_id: line for line in store.lines(session, [row.contract_id])[row.contract_id]}
+    billed = [
+        _billed(known[one.document_line_id], one.gross_minor, terms, final=row.final)
+        for one in store.bill_lines(session, [bill_id])[bill_id]
+    ]
+    act = budget.begin(
+        session,
+        row.agency_id,
+        Document(DocumentKind.BILL, bill_id, row.bill_number),
+        effective_on=certified_on,
+        budget_line_ids={one.line.budget_line_id for one in billed},
+        document_line_ids={one.line.document_line_id for one in billed},
+    )
+    tagged = []
+    for one in billed:
+        key = Key(one.line.document_line_id, one.line.budget_line_id)
+        movement = act.bill(key, one.gross - one.recovered, one.recovered)
+        line = act.lines[key.budget_line_id]
+        tag = Tag(
+            key.budget_line_id,
+            line.fund_code,
+            line.account_code,
+            line.currency,
+            key.document_line_id,
+            movement.funds_movement_id,
+        )
+        tagged.append((one, tag))
+        if row.final:
+            act.release(Item(key.document_line_id, key.budget_line_id, final=True))
+    budget.check(session, act)
+    posted = journals.post_bill(
+        session,
+        agency_id=row.agency_id,
+        bill_id=bill_id,
+        bill_number=row.bill_number,
+        certified_on=certified_on,
+        lines=tagged,
+        person_id=person_id,
+    )
+    entry_id = posted.entry.journal_entry_id
+    budget.settle(
+        session,
+        act,
+        row.agency_id,
+        effective_on=certified_on,
+        person_id=person_id,
+        accounting_on=posted.accounting_on,
+        journal_entry_id=entry_id,
+    )
+    store.add_bill(session, row.contract_id, bill_id, billed)
+    store.touch_terms(session, row.contract_id)
+    store.update_bill(
+        session,
+        bill_id,
+        status=BillStatus.CERTIFIED.value,
+        certified_on=certified_on,
+        decided_by_person_id=person_id,
+        decided_at=at,
+        journal_entry_id=entry_id,
+        **_payables(session, terms, row, billed, certified_on),
+    )
+    budget.tell_expended(session, act, row.agency_id)
+    outbox.emit(
+        session,
+        events.BillCertified(
+            bill_id,
+            row.agency_id,
+            row.contract_id,
+            terms.supplier_id,
+            certified_on,
+            terms.currency,
+            tuple(billed),
+            row.final,
+            row.version + 1,
+        ),
+    )
+
+
+def reject(session: Session, bill_id: UUID, *, explanation: str, person_id: UUID, at: datetime) -> None:
+    """Send a bill back that is not certified."""
+    row = _undecided(session, bill_id, "sent back")
+    different_persons(person_id, {f"registered bill {row.bill_number}": row.created_by_person_id}, "send it back")
+    store.update_bill(
+        session,
+        bill_id,
+        status=BillStatus.REJECTED.value,
+        rejection_explanation=explanation,
+        decided_by_person_id=person_id,
+        decided_at=at,
+    )
+
+
+# --- what the acts share -------------------------------------------------------------------------------------------
+
+
+def _terms_of(session: Session, contract_id: UUID, agency_id: UUID) -> Row[Any]:
+    terms = store.lock_terms(session, contract_id)
+    if terms.agency_id != agency_id:
+        raise InvalidArgument.field("agency_id", f"contract {terms.contract_number} is another agency's")
+    return terms
+
+
+def _undecided(session: Session, bill_id: UUID, becomes: str) -> Row[Any]:
+    row = store.bill(session, bill_id, lock=True)
+    if row.status != BillStatus.REGISTERED.value:
+        raise domain.BillOutOfTurn(
+            f"bill {row.bill_number} is {row.status}; only a REGISTERED one can be {becomes}",
+            metadata={"status": row.status},
+        )
+    return row
+
+
+def _billed(line: ContractLine, gross: int, terms: Row[Any], *, final: bool) -> BilledLine:
+    return domain.billed(
+        line, gross, retention_rate=Fraction(terms.retention_rate), final=final, currency=terms.currency
+    )
+
+
+def _same_currency(field: str, amount: Money, currency: str) -> None:
+    if amount.currency != currency:
+        raise InvalidArgument.field(field, f"in {amount.currency}; the contract is in {currency}")
+
+
+def _part(line: ContractLine, amount: int, tax_rate: Any) -> Part:
+    tax = domain.tax_part(amount, Fraction(tax_rate))
+    return Part(line.document_line_id, line.budget_line_id, amount, amount - tax, tax)
+
+
+def _payables(
+    session: Session, terms: Row[Any], bill: Row[Any], billed: Sequence[BilledLine], certified_on: date
+) -> dict[str, UUID]:
+    """Open what is claimed now, and what is retained until maintenance ends."""
+    opened = {}
+    claims = [_part(one.line, one.claimed, terms.tax_rate) for one in billed if one.claimed]
+    if claims:
+        opened["payable_id"] = new_id()
+        _open(session, terms, Source.BILL, opened["payable_id"], bill.bill_id, claims, due_on=certified_on)
+    kept = [_part(one.line, one.retained, terms.tax_rate) for one in billed if one.retained]
+    if kept:
+        opened["retention_payable_id"] = new_id()
+        due_on = max(terms.maintenance_until, certified_on)
+        _open(session, terms, Source.RETENTION, opened["retention_payable_id"], bill.bill_id, kept, due_on=due_on)
+    return opened
+
+
+def _open(
+    session: Session,
+    terms: Row[Any],
+    source: Source,
+    payable_id: UUID,
+    document_id: UUID,
+    parts: Sequence[Part],
+    *,
+    due_on: date,
+) -> None:
+    made = invoice_store.insert_payable(
+        session,
+        NewPayable(
+            payable_id=payable_id,
+            agency_id=terms.agency_id,
+            source=source,
+            source_document_id=document_id,
+            source_document_number=terms.contract_number,
+            purchase_order_id=None,
+            creditor=str(terms.supplier_id),
+            currency=terms.currency,
+            due_on=due_on,
+            parts=tuple(parts),
+            withholdings={},
+            contract_id=terms.contract_id,
+        ),
+    )
+    assert made, "a prepayment or bill opens each of its payables once: the contract's row is locked"

@@ -1,0 +1,1 @@
+"""Contracts of several years: slices under an authorisation with its own ceiling."""

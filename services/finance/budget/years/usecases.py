@@ -1,0 +1,150 @@
+"""Contracts of several years: propose, decide, and obligate each year's slice when its year is opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.errors import KelolaError, NotFound
+from chassis.money import Money
+from services.finance.budget import domain as funds
+from services.finance.budget import usecases as budget
+from services.finance.budget.domain import Document, DocumentKind, Item, LineStatus
+from services.finance.budget.store import biggest_users
+from services.finance.budget.years import domain, store
+from services.finance.budget.years.domain import Authorisation, AuthorisationStatus, Slice
+from services.finance.budget.years.events import MultiYearAuthorisationChanged
+
+
+def propose(session: Session, wanted: Authorisation) -> Authorisation:
+    """Keep an authorisation as PROPOSED; it obligates nothing before another person approves it."""
+    domain.check_form(wanted)
+    if not store.insert_authorisation(session, wanted):
+        raise domain.ContractAuthorised(
+            f"the agency has a multi-year authorisation {wanted.document_number}, or one of contract "
+            f"{wanted.contract_number}",
+            metadata={"document_number": wanted.document_number, "contract_id": str(wanted.contract_id)},
+        )
+    outbox.emit(session, MultiYearAuthorisationChanged(wanted))
+    return wanted
+
+
+def approve(session: Session, authorisation_id: UUID, *, person_id: UUID, at: datetime) -> Authorisation:
+    """Another person approves: the first year's slice is obligated in the same transaction, the others wait."""
+    approved = domain.decide(_locked(session, authorisation_id), AuthorisationStatus.APPROVED, by=person_id, at=at)
+    first = approved.slices[0]
+    assert first.budget_line_id is not None, "check_form saw to it"
+    _obligate(session, approved, first, first.budget_line_id, on=approved.effective_on, person_id=person_id)
+    approved = replace(
+        domain.with_slice(approved, replace(first, obligated_on=approved.effective_on)), version=approved.version
+    )
+    store.save(session, approved)
+    outbox.emit(session, MultiYearAuthorisationChanged(approved))
+    return approved
+
+
+def reject(session: Session, authorisation_id: UUID, *, person_id: UUID, reason: str, at: datetime) -> Authorisation:
+    """Another person refuses a proposal, with a reason."""
+    return _end(session, authorisation_id, AuthorisationStatus.REJECTED, person_id, reason, at)
+
+
+def recall(session: Session, authorisation_id: UUID, *, person_id: UUID, reason: str, at: datetime) -> Authorisation:
+    """The proposer takes the proposal back."""
+    return _end(session, authorisation_id, AuthorisationStatus.RECALLED, person_id, reason, at)
+
+
+def open_year(session: Session, agency_id: UUID, fiscal_year: int, *, on: date, person_id: UUID) -> list[Authorisation]:
+    """Obligate the slices of a year that wait, in the order of their approval; the authorisations looked at.
+
+    Called by the activation of the year's appropriation, in its transaction, so that nobody is before them; and again
+    when budget has come. A slice without a line, or without enough budget, keeps its reason and goes on waiting.
+    """
+    looked_at = []
+    for one in store.lock_waiting(session, agency_id, fiscal_year):
+        waiting = next(part for part in one.slices if part.fiscal_year == fiscal_year)
+        try:
+            line_id = _line_for(session, one, waiting)
+            _obligate(session, one, waiting, line_id, on=on, person_id=person_id)
+            after = replace(waiting, budget_line_id=line_id, obligated_on=on, exception="")
+        except KelolaError as refusal:
+            # Whatever stops one slice stops neither the others nor the year. Nothing of it was written: an act is
+            # written after all its checks.
+            after = replace(waiting, exception=refusal.message)
+        changed = one if after == waiting else domain.with_slice(one, after)
+        if changed is not one:
+            store.save(session, changed)
+            outbox.emit(session, MultiYearAuthorisationChanged(changed))
+        looked_at.append(changed)
+    return looked_at
+
+
+def get(session: Session, authorisation_id: UUID) -> Authorisation:
+    """One authorisation; NOT_FOUND when the caller does not see it."""
+    found = store.authorisation(session, authorisation_id)
+    if found is None:
+        raise NotFound.resource("multi-year authorisation", authorisation_id)
+    return found
+
+
+def _end(
+    session: Session,
+    authorisation_id: UUID,
+    status: AuthorisationStatus,
+    person_id: UUID,
+    reason: str,
+    at: datetime,
+) -> Authorisation:
+    ended = domain.decide(_locked(session, authorisation_id), status, by=person_id, at=at, reason=reason)
+    store.save(session, ended)
+    outbox.emit(session, MultiYearAuthorisationChanged(ended))
+    return ended
+
+
+def _locked(session: Session, authorisation_id: UUID) -> Authorisation:
+    found = store.authorisation(session, authorisation_id, lock=True)
+    if found is None:
+        raise NotFound.resource("multi-year authorisation", authorisation_id)
+    return found
+
+
+def _line_for(session: Session, one: Authorisation, waiting: Slice) -> UUID:
+    """The line that the slice names, else the one with the segments of the line that paid the slice before."""
+    if waiting.budget_line_id is not None:
+        return waiting.budget_line_id
+    earlier = [part for part in one.slices if part.fiscal_year < waiting.fiscal_year and part.budget_line_id]
+    before = earlier[-1].budget_line_id
+    assert before is not None, "the first slice has a line"
+    found = store.same_line_of(session, before, waiting.fiscal_year)
+    if found is None:
+        raise NotFound.resource(f"active budget line of {waiting.fiscal_year} with the segments of line", before)
+    return found
+
+
+def _obligate(session: Session, one: Authorisation, part: Slice, line_id: UUID, *, on: date, person_id: UUID) -> None:
+    """O of one slice on its line, checked as every obligation is; refused before anything is written."""
+    document = Document(DocumentKind.CONTRACT, one.contract_id, one.contract_number)
+    act = budget.begin(
+        session,
+        one.agency_id,
+        document,
+        effective_on=on,
+        budget_line_ids=[line_id],
+        document_line_ids=[part.document_line_id],
+    )
+    line = act.lines[line_id]
+    if line.fiscal_year != part.fiscal_year or line.status is not LineStatus.ACTIVE:
+        raise funds.BudgetLineNotUsable(
+            f"budget line {line.organisation_code} {line.account_code} ({line_id}) of {line.fiscal_year} is "
+            f"{line.status.value}; the slice of {Money(part.amount, one.currency)} is of {part.fiscal_year}",
+            metadata={"budget_line_id": str(line_id)},
+        )
+    act.obligate(Item(part.document_line_id, line_id, part.amount, one.currency))
+    short = act.shortages()
+    if short:
+        raise funds.exceeded(short, biggest_users(session, short[0].line.budget_line_id))
+    budget.settle(session, act, one.agency_id, effective_on=on, person_id=person_id)
+    budget.tell_obligated(session, act, one.agency_id)

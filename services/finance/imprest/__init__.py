@@ -1,0 +1,1 @@
+"""Imprest: cash that a unit holds for small purchases; vouchers, replenishment, settlement."""

@@ -1,0 +1,1 @@
+"""Exchange rates as dated data, and the revaluation of monetary balances in foreign currencies."""

@@ -1,0 +1,1 @@
+"""Entries on days that are known beforehand: templates, and accruals that reverse by themselves."""

@@ -1,0 +1,1 @@
+"""The closing entries of a year."""

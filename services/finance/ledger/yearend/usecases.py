@@ -1,0 +1,60 @@
+"""Closing a year: load, decide, post, note."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import Session
+
+from chassis import outbox
+from chassis.ids import new_id
+from services.finance.classification import mapping
+from services.finance.classification import store as calendar
+from services.finance.classification.closing.domain import check_not_issued
+from services.finance.classification.domain import ADJUSTMENT_PERIOD, Area
+from services.finance.classification.usecases import year_unknown
+from services.finance.ledger import usecases as posting
+from services.finance.ledger.domain import adjustment_day
+from services.finance.ledger.yearend import domain, store
+from services.finance.ledger.yearend.domain import Targets, YearClosing
+from services.finance.ledger.yearend.events import FiscalYearClosed
+
+
+def close(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: datetime) -> YearClosing:
+    """Close what a year's result accounts hold; a second time, what was posted since."""
+    store.lock_year_end(session, agency_id)
+    # Held against a reopening and against adjustments that are being posted: nothing slips in behind the sums.
+    calendar.lock_periods(
+        session, agency_id=agency_id, year=year, numbers=range(1, ADJUSTMENT_PERIOD + 1), areas=[Area.LEDGER]
+    )
+    fiscal_year = calendar.fiscal_year_of(session, agency_id, year)
+    if fiscal_year is None:
+        raise year_unknown(agency_id, year)
+    check_not_issued(fiscal_year)
+    domain.check_ready(calendar.list_periods(session, agency_id=agency_id, year=year, area=Area.LEDGER))
+    currency = fiscal_year.functional_currency
+    roles = mapping.accounts_for(session, [("EQUITY", ""), ("SAL-RESULT", ""), ("SAL", "")], on=adjustment_day(year))
+    targets = Targets(roles["EQUITY", ""], roles["SAL-RESULT", ""], roles["SAL", ""])
+    entries, results = domain.close(store.balances(session, agency_id, year, currency), targets, currency)
+    closing_id = new_id()
+    entry_ids = posting.post(
+        session,
+        [
+            domain.entry(
+                lines,
+                journal_entry_id=new_id(),
+                agency_id=agency_id,
+                source_id=closing_id,
+                year=year,
+                person_id=person_id,
+            )
+            for lines in entries
+        ],
+        at=at,
+        person_id=person_id,
+    )
+    done = YearClosing(closing_id, agency_id, year, tuple(results), tuple(entry_ids), person_id, at)
+    store.add(session, done)
+    outbox.emit(session, FiscalYearClosed(done))
+    return done

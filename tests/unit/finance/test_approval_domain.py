@@ -1,0 +1,213 @@
+"""A document's way through the approval matrix: in turn, by different persons, also through deputies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.money import Money
+from services.finance.approval import domain
+from services.finance.approval.domain import (
+    Act,
+    ApprovalStatus,
+    Caller,
+    Deputy,
+    DocumentKind,
+    Route,
+    Rule,
+    StepStatus,
+    Subject,
+)
+
+AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+DAY = AT.date()
+MAKER = uuid4()
+
+
+def rule(step_number: int = 1, role: str = "chief", **values: Any) -> Rule:
+    made = Rule(
+        approval_rule_id=uuid4(),
+        document_kind=DocumentKind.PAYMENT_REQUEST,
+        step_number=step_number,
+        display_name=f"step {step_number}",
+        role=role,
+        approvers=1,
+        amount_from=Money(0, "IDR"),
+        organisation_prefix="",
+        account_prefix="",
+        deadline_days=0,
+        escalation_role="",
+        legal_source="a made-up regulation",
+        valid_from=date(2026, 1, 1),
+    )
+    return replace(made, **values)
+
+
+def subject(amount: int = 1_000, codes: frozenset[tuple[str, str]] = frozenset({("1.02", "5.1.02")})) -> Subject:
+    return Subject(DocumentKind.PAYMENT_REQUEST, uuid4(), uuid4(), Money(amount, "IDR"), codes, MAKER)
+
+
+def route(*rules: Rule, of: Subject | None = None) -> Route:
+    return domain.routed(rules, of or subject(), DAY, [uuid4() for _ in rules], AT)
+
+
+def caller(*roles: str, deputies: tuple[Deputy, ...] = (), person_id: UUID | None = None) -> Caller:
+    return Caller(person_id or uuid4(), frozenset(roles), deputies)
+
+
+def approved(one: Route, by: Caller, **values: Any) -> Route:
+    return domain.decided(one, by, Act.APPROVE, "", AT, **values)
+
+
+def test_without_a_rule_there_is_nothing_to_approve():
+    assert route().status is ApprovalStatus.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("values", "taken"),
+    [
+        ({"amount_from": Money(1_000, "IDR")}, True),
+        ({"amount_from": Money(1_001, "IDR")}, False),
+        ({"amount_from": Money(0, "USD")}, False),
+        ({"valid_from": date(2026, 3, 3)}, False),
+        ({"valid_to": date(2026, 3, 2)}, False),
+        ({"valid_to": date(2026, 3, 3)}, True),
+        ({"organisation_prefix": "1"}, True),
+        ({"organisation_prefix": "1.0"}, False),
+        ({"account_prefix": "5.1"}, True),
+        ({"account_prefix": "5.2"}, False),
+    ],
+)
+def test_a_rule_applies_by_day_amount_currency_and_codes(values: dict[str, Any], taken: bool):
+    assert domain.applies(rule(**values), subject(), DAY) is taken
+
+
+def test_both_prefixes_must_hold_on_one_line():
+    mixed = subject(codes=frozenset({("1.02", "5.2.01"), ("2.10", "5.1.02")}))
+
+    assert not domain.applies(rule(organisation_prefix="1.02", account_prefix="5.1"), mixed, DAY)
+    assert domain.applies(rule(organisation_prefix="2", account_prefix="5.1"), mixed, DAY)
+
+
+def test_steps_open_one_after_the_other_and_equal_numbers_together():
+    one = route(rule(1, "chief"), rule(2, "legal"), rule(2, "audit"), rule(3, "head"))
+
+    assert [step.role for step in one.open_steps] == ["chief"]
+    one = approved(one, caller("chief"))
+    assert sorted(step.role for step in one.open_steps) == ["audit", "legal"]
+    one = approved(approved(one, caller("legal")), caller("audit"))
+    assert [step.role for step in one.open_steps] == ["head"]
+    assert approved(one, caller("head")).status is ApprovalStatus.APPROVED
+
+
+def test_a_step_of_two_needs_two_persons():
+    one = route(rule(approvers=2))
+    first = caller("chief")
+
+    one = approved(one, first)
+    assert one.status is ApprovalStatus.PENDING
+    with pytest.raises(domain.ApprovalSamePerson):
+        approved(one, first)
+    assert approved(one, caller("chief")).status is ApprovalStatus.APPROVED
+
+
+def test_the_maker_approves_nothing_not_even_for_somebody():
+    one = route(rule())
+
+    with pytest.raises(domain.ApprovalSamePerson, match="you made"):
+        approved(one, caller("chief", person_id=MAKER))
+    with pytest.raises(domain.ApprovalSamePerson, match="you made"):
+        approved(one, caller(deputies=(Deputy("chief", uuid4()),), person_id=MAKER))
+    with pytest.raises(domain.ApprovalSamePerson, match="for whom you act"):
+        approved(one, caller(deputies=(Deputy("chief", MAKER),)))
+
+
+def test_who_took_another_step_of_the_document_approves_nothing_of_its_route():
+    verifier = uuid4()
+    one = replace(route(rule()), others=frozenset({verifier}))
+
+    with pytest.raises(domain.ApprovalSamePerson):
+        approved(one, caller("chief", person_id=verifier))
+
+
+def test_a_deputy_decides_for_whom_he_stands_and_both_are_used_up():
+    absent, deputy = uuid4(), uuid4()
+    one = route(rule(1, "chief"), rule(2, "head"))
+
+    one = approved(one, caller(deputies=(Deputy("chief", absent),), person_id=deputy))
+
+    assert one.steps[0].decisions[0].on_behalf_of_person_id == absent
+    for person in (absent, deputy):
+        with pytest.raises(domain.ApprovalSamePerson):
+            approved(one, caller("head", person_id=person))
+
+
+def test_a_role_that_is_not_asked_is_told_who_is():
+    with pytest.raises(domain.ApprovalNotYours, match=r"step 1 \(chief\)"):
+        approved(route(rule(), rule(2, "head")), caller("head"))
+
+
+def test_rejecting_ends_the_route():
+    one = domain.decided(route(rule(), rule(2, "head")), caller("chief"), Act.REJECT, "no papers", AT)
+
+    assert one.status is ApprovalStatus.REJECTED
+    with pytest.raises(domain.ApprovalOutOfTurn):
+        approved(one, caller("head"))
+
+
+def test_one_who_holds_two_open_steps_names_the_one_he_means():
+    one = route(rule(1, "legal"), rule(1, "audit"))
+    both = caller("legal", "audit")
+
+    with pytest.raises(domain.ApprovalOutOfTurn, match="several steps"):
+        approved(one, both)
+    after = approved(one, both, step_id=one.steps[1].approval_step_id)
+    assert [step.status for step in after.steps] == [StepStatus.OPEN, StepStatus.APPROVED]
+
+
+def test_an_overdue_step_is_open_for_the_escalation_role_too():
+    one = route(rule(deadline_days=2, escalation_role="deputy head"))
+
+    early = domain.escalated(one, AT + timedelta(days=2, seconds=-1))
+    late = domain.escalated(one, AT + timedelta(days=2))
+    again = domain.escalated(late, AT + timedelta(days=3))
+
+    assert early == one
+    assert late.steps[0].roles == ("chief", "deputy head")
+    assert again == late
+    assert approved(late, caller("deputy head")).status is ApprovalStatus.APPROVED
+    assert approved(late, caller("chief")).status is ApprovalStatus.APPROVED
+
+
+def test_a_recalled_route_is_closed_and_an_ended_one_stays():
+    done = approved(route(rule()), caller("chief"))
+
+    assert domain.recalled(route(rule())).status is ApprovalStatus.RECALLED
+    assert domain.recalled(done) == done
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3)), min_size=1, max_size=6), st.randoms(use_true_random=False)
+)
+def test_any_order_of_approvers_ends_approved_by_distinct_persons(shape: list[tuple[int, int]], random: Any):
+    """Whoever comes first among the open steps: every route ends, in step order, with a new person each time."""
+    rules = [
+        rule(number, f"role{nth}", approvers=needed, approval_rule_id=UUID(int=nth))
+        for nth, (number, needed) in enumerate(shape)
+    ]
+    one = route(*rules)
+    seen: list[int] = []
+    while one.status is ApprovalStatus.PENDING:
+        step = random.choice(one.open_steps)
+        seen.append(step.step_number)
+        one = approved(one, caller(step.role))
+
+    assert one.status is ApprovalStatus.APPROVED
+    assert seen == sorted(seen)
+    assert len(one.persons) == sum(needed for _, needed in shape)
