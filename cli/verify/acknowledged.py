@@ -27,10 +27,15 @@ WITHOUT_IDS = {
     "kelola.finance.v1.FiscalCalendarService.OpenFiscalPeriods",
     "kelola.finance.v1.FiscalCalendarService.SoftCloseFiscalPeriod",
     "kelola.finance.v1.FiscalCalendarService.HardCloseFiscalPeriod",
+    # What is due of all templates on a day; each entry is found by its template and day.
+    "kelola.finance.v1.JournalTemplateService.RunJournalTemplates",
 }
 
 # Classifications are asked for by their natural key: what is there already, and is the same, is the answer.
-_THERE_OR_MADE = {"account_id", "dimension_value_id", "account_mapping_id"}
+_THERE_OR_MADE = {
+    *("account_id", "dimension_value_id", "account_mapping_id"),
+    *("exchange_rate_id", "virement_rule_id", "approval_rule_id"),
+}
 
 _REPLIES_A_PAGE = 500
 _IDS_A_QUERY = 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from chassis.told import compare, numbered, told, versions_that_were
+from chassis.told import Told, compare, numbered, told, versions_that_were
 from chassis.verify import Findings, Problem, together
 from services.finance.billing import verify as billing
 from services.finance.budget import verify as budget
@@ -17,7 +17,11 @@ _EVENTS = "kelola.finance.v1."
 # InvoiceHeld is not here: an invoice is matched anew with every receipt, and held again when the reasons change.
 TOLD = (
     told(f"{_EVENTS}JournalEntryPosted", "journal_entry", "journal_entry_id"),
-    told(f"{_EVENTS}AppropriationChanged", "appropriation", "appropriation_id", where="status = 'ACTIVE'"),
+    Told(
+        (f"{_EVENTS}AppropriationChanged",),
+        "select appropriation_id as key, appropriation_id as born from appropriation where status = 'ACTIVE'"
+        " union all select budget_change_id, budget_change_id from budget_change where status = 'APPROVED'",
+    ),
     told(f"{_EVENTS}FundsAllotted", "allotment_order", "allotment_order_id"),
     told(f"{_EVENTS}FundsRefused", "funds_refusal", "document_id", born="funds_refusal_id"),
     told(f"{_EVENTS}InvoiceApproved", "invoice", "invoice_id", where="status in ('APPROVED', 'PAID')"),
@@ -31,6 +35,34 @@ TOLD = (
     told(f"{_EVENTS}PaymentOrdered", "payment_order", "payment_order_id", where="order_number is not null"),
     told(f"{_EVENTS}PaymentMade", "payment_order", "payment_order_id", where="status = 'DEBITED'"),
     told(f"{_EVENTS}PaymentRejected", "payment_order", "payment_order_id", where="status = 'REJECTED'"),
+    told(f"{_EVENTS}BillCertified", "bill", "bill_id", where="status = 'CERTIFIED'"),
+    told(f"{_EVENTS}ImprestSettled", "imprest", "imprest_id", where="status = 'SETTLED'"),
+    told(f"{_EVENTS}ApprovalEnded", "approval", "approval_id", where="status <> 'PENDING'"),
+    told(f"{_EVENTS}BudgetChangeProposed", "budget_change", "budget_change_id"),
+    told(
+        f"{_EVENTS}BudgetChangeEnded",
+        "budget_change",
+        "budget_change_id",
+        where="status in ('REJECTED', 'RECALLED')",
+    ),
+    told(f"{_EVENTS}FundsWentOverLimit", "funds_over_limit", "document_id", born="funds_over_limit_id"),
+    told(
+        f"{_EVENTS}FiscalPeriodReopened",
+        "fiscal_period_reopening",
+        "fiscal_period_reopening_id",
+        where="status = 'APPROVED'",
+    ),
+    told(
+        f"{_EVENTS}FinancialStatementsIssued",
+        "financial_statements join fiscal_year using (agency_id, year)",
+        "fiscal_year_id",
+    ),
+    told(f"{_EVENTS}FiscalYearClosed", "fiscal_year_closing", "fiscal_year_closing_id"),
+    told(f"{_EVENTS}ExchangeRateRecorded", "exchange_rate", "exchange_rate_id"),
+    told(f"{_EVENTS}ForeignBalancesRevalued", "foreign_revaluation", "foreign_revaluation_id"),
+    told(f"{_EVENTS}JournalTemplateCreated", "journal_template", "journal_template_id"),
+    told(f"{_EVENTS}PaymentReturned", "payment_return", "payment_return_id"),
+    told(f"{_EVENTS}ReissuedPaymentMade", "payment_return", "payment_return_id", where="status = 'PAID'"),
 )
 
 NUMBERED = (
@@ -46,6 +78,23 @@ NUMBERED = (
         table="payment_order",
         key="payment_order_id",
     ),
+    numbered(f"{_EVENTS}ImprestVouchersValidated", f"{_EVENTS}ImprestSettled", table="imprest", key="imprest_id"),
+    numbered(f"{_EVENTS}ApprovalAsked", f"{_EVENTS}ApprovalEnded", table="approval", key="approval_id"),
+    numbered(f"{_EVENTS}BudgetOverrideChanged", table="budget_override", key="budget_override_id"),
+    numbered(f"{_EVENTS}BudgetYearEndChanged", table="budget_year_end", key="budget_year_end_id"),
+    numbered(
+        f"{_EVENTS}MultiYearAuthorisationChanged",
+        table="multi_year_authorisation",
+        key="multi_year_authorisation_id",
+    ),
+    numbered(f"{_EVENTS}JournalTemplateEnded", table="journal_template", key="journal_template_id"),
+    numbered(
+        *(f"{_EVENTS}PaymentRun{what}" for what in ("Approved", "Exported", "Cancelled")),
+        table="payment_run",
+        key="payment_run_id",
+    ),
+    numbered(f"{_EVENTS}PaymentReissued", table="payment_return", key="payment_return_id"),
+    numbered(f"{_EVENTS}BankEntryUnmatched", f"{_EVENTS}BankEntryMatched", table="bank_entry", key="bank_entry_id"),
 )
 
 

@@ -305,6 +305,7 @@ def certify(session: Session, bill_id: UUID, *, etag: str, certified_on: date, p
         **_payables(session, terms, row, billed, certified_on),
     )
     budget.tell_expended(session, act, row.agency_id)
+    budget.tell_released(session, act, row.agency_id)
     outbox.emit(
         session,
         events.BillCertified(

@@ -180,13 +180,7 @@ def release(session: Session, order: FundsOrder, *, person_id: UUID | None) -> M
         act.release(item, restore=order.restore_liquidated)
     check(session, act)
     settle(session, act, order.agency_id, effective_on=order.effective_on, person_id=person_id)
-    _tell(
-        session,
-        act,
-        order.agency_id,
-        events.FundsReleased,
-        lambda m: -m.changes.total if m.kind is MovementKind.RELEASE else 0,
-    )
+    tell_released(session, act, order.agency_id)
     return _moved(act, order.effective_on)
 
 
@@ -250,6 +244,17 @@ def tell_expended(session: Session, act: FundsAct, agency_id: UUID) -> None:
         agency_id,
         events.FundsExpended,
         lambda m: m.changes.expended if m.kind is MovementKind.EXPEND else 0,
+    )
+
+
+def tell_released(session: Session, act: FundsAct, agency_id: UUID) -> None:
+    """FundsReleased for an act that freed something."""
+    _tell(
+        session,
+        act,
+        agency_id,
+        events.FundsReleased,
+        lambda m: -m.changes.total if m.kind is MovementKind.RELEASE else 0,
     )
 
 

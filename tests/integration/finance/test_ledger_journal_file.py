@@ -196,7 +196,9 @@ def test_another_map_for_entries_that_are_in_the_books_is_refused(
 def test_what_is_unknown_is_listed_and_nothing_is_loaded_or_made(
     books: Books, bare: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    made = write_map(tmp_path, rules=False, **{"create = true": "create = false", "create_fund = true": "", "UMUM": "KHUSUS"})
+    made = write_map(
+        tmp_path, rules=False, **{"create = true": "create = false", "create_fund = true": "", "UMUM": "KHUSUS"}
+    )
     rows = [
         entry(("Assets:Cash", 5, 0, "EUR"), ("Income", 0, 5, "EUR")),
         entry(("Assets:Shares", 5, 0, "¤"), ("Income", 0, 5, "¤"), on="2019-05-05"),
