@@ -68,7 +68,12 @@ class JournalLoader:
 
     def load(self, file: Path, errors_to: Path, *, show_progress: bool) -> Outcome:
         """Load the file. Raises FileRefused or Unknown before anything was posted, MapChanged, RpcError."""
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=errors, disable=not show_progress) as progress:
             found = self._look_through(file, progress)
             target = Books(self._system, self._person, self._agency_id).prepare(self._map, found)
