@@ -46,12 +46,11 @@ _INSERT = text(
     """
     insert into audit (audit_id, action, outcome, subject, person_id, service, agency_id, resource, request_id,
                        trace_id, details)
-    select audit_id, action, outcome, subject, person_id, service, agency_id, resource, request_id, trace_id,
-           cast(details as jsonb)
-    from unnest(cast(:audit_id as uuid[]), cast(:action as text[]), cast(:outcome as text[]),
-                cast(:subject as text[]), cast(:person_id as uuid[]), cast(:service as text[]),
-                cast(:agency_id as uuid[]), cast(:resource as text[]), cast(:request_id as text[]),
-                cast(:trace_id as text[]), cast(:details as text[])) with ordinality
+    select audit_id, action, outcome, subject, person_id, service, agency_id, resource, request_id, trace_id, details
+    from rows from (json_to_recordset(cast(:rows as json))
+                    as (audit_id uuid, action text, outcome text, subject text, person_id uuid, service text,
+                        agency_id uuid, resource text, request_id text, trace_id text, details jsonb))
+         with ordinality
          as given (audit_id, action, outcome, subject, person_id, service, agency_id, resource, request_id,
                    trace_id, details, nth)
     order by nth
@@ -75,7 +74,8 @@ def record(
 def record_all(session: Session | Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows made by `row_of`, in one statement."""
     if rows:
-        session.execute(_INSERT, {name: [row[name] for row in rows] for name in rows[0]})
+        # Every value is a text, an id or a document; as JSON they cost a tenth of as many arrays in the making.
+        session.execute(_INSERT, {"rows": _json(list(rows))})
 
 
 def row_of(
@@ -103,7 +103,7 @@ def row_of(
         "resource": resource,
         "request_id": request_id,
         "trace_id": trace_id or telemetry.trace_id(),
-        "details": _json(details or {}),
+        "details": details or {},
     }
 
 
@@ -121,7 +121,7 @@ def denied_row(
         "resource": None,
         "request_id": None,
         "trace_id": telemetry.trace_id(),
-        "details": _json({"permission": permission or "", "reason": reason}),
+        "details": {"permission": permission or "", "reason": reason},
     }
 
 
@@ -146,8 +146,8 @@ def _who(principal: Principal) -> dict[str, Any]:
     }
 
 
-def _json(details: Mapping[str, Any]) -> str:
-    return json.dumps(details, sort_keys=True, ensure_ascii=False, default=str)
+def _json(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
 
 
 # --- the chain -----------------------------------------------------------------------------------------------

@@ -151,7 +151,11 @@ class Transactions:
     @contextmanager
     def group(self, agencies: Iterable[UUID], *, seconds: float) -> Iterator[Session]:
         """The transaction of several calls that share a commit. For `chassis.committer`."""
-        with self._transaction(agencies, deadline=time.monotonic() + seconds, subject="committer") as session:
+        # Its statements look rows up by key. A plan that a connection made while a table was short, and keeps, must
+        # not scan that table when it has grown.
+        with self._transaction(
+            agencies, deadline=time.monotonic() + seconds, subject="committer", scans=False
+        ) as session:
             yield session
 
     def audit_denied(
@@ -194,11 +198,12 @@ class Transactions:
         claim: Call | None = None,
         options: dict[str, Any] | None = None,
         subject: str | None = None,
+        scans: bool = True,
     ) -> Iterator[Session]:
         if transaction_is_open():
             raise RuntimeError("this thread has a transaction open: a second one could wait for it for ever")
         with self._permit(deadline), open_transaction(), database_errors.translated():
-            session = self._open(agencies, deadline, options, patient=claim is not None)
+            session = self._open(agencies, deadline, options, patient=claim is not None, scans=scans)
             try:
                 if claim is not None:
                     idempotency.claim(session, claim)
@@ -232,7 +237,7 @@ class Transactions:
             self._free.release()
 
     def _open(
-        self, agencies: Iterable[UUID], deadline: float, options: dict[str, Any] | None, *, patient: bool
+        self, agencies: Iterable[UUID], deadline: float, options: dict[str, Any] | None, *, patient: bool, scans: bool
     ) -> Session:
         """A session whose transaction has begun, with its agencies and time limits set.
 
@@ -242,6 +247,7 @@ class Transactions:
         values = {
             "agencies": ",".join(sorted(str(agency) for agency in agencies)),
             "statement_timeout": str(milliseconds),
+            "scans": "on" if scans else "off",
             "lock_timeout": str(milliseconds if patient else min(milliseconds, idempotency.LOCK_TIMEOUT_MILLISECONDS)),
         }
         for last in (False, True):
@@ -261,7 +267,8 @@ _SETTINGS = text(
     """
     select set_config('kelola.agencies', :agencies, true),
            set_config('statement_timeout', :statement_timeout, true),
-           set_config('lock_timeout', :lock_timeout, true)
+           set_config('lock_timeout', :lock_timeout, true),
+           set_config('enable_seqscan', :scans, true)
     """
 )
 

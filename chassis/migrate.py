@@ -49,7 +49,10 @@ _LOCK_TIMEOUT_SECONDS = 10
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 # Unset and empty see nothing: the setting of a pooled connection is '' after a commit, not null.
-_SEES_AGENCY = "agency_id = any (string_to_array(current_setting('kelola.agencies', true), ',')::uuid[])"
+# The sub-select is worked out once a statement; without it the text would be cut and cast anew for every row.
+_SEES_AGENCY = (
+    "agency_id = any ((select string_to_array(current_setting('kelola.agencies', true), ',')::uuid[])::uuid[])"
+)
 
 
 def secure(op: Any, service: str, table: str, *, agency: bool = True, app: str = "select, insert, update") -> None:

@@ -6,6 +6,7 @@ The statement's text has placeholders where its values were, so no data gets int
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry import trace
@@ -24,12 +25,19 @@ def install(engine: Engine) -> None:
     event.listen(engine, "handle_error", _failed)
 
 
+# The same few hundred statements come again and again; their texts are long.
+@lru_cache(maxsize=1_000)
 def summary(statement: str) -> str:
     """What a statement does, in few words: `insert outbox`, `select budget_line`."""
     words = statement.split(None, 1)
     operation = words[0].lower() if words else "sql"
     target = _TARGET.search(statement)
     return f"{operation} {target.group(1)}" if target else operation
+
+
+@lru_cache(maxsize=1_000)
+def _shortened(statement: str) -> str:
+    return _SPACE.sub(" ", statement).strip()[:_QUERY_CHARACTERS_MAX]
 
 
 def _before(_: Any, __: Any, statement: str, ___: Any, context: Any, executemany: bool) -> None:
@@ -44,7 +52,7 @@ def _before(_: Any, __: Any, statement: str, ___: Any, context: Any, executemany
             "db.namespace": context.engine.url.database or "",
             "db.operation.name": what.split(" ", 1)[0],
             "db.query.summary": what,
-            "db.query.text": _SPACE.sub(" ", statement).strip()[:_QUERY_CHARACTERS_MAX],
+            "db.query.text": _shortened(statement),
         },
     )
 

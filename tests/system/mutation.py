@@ -22,7 +22,7 @@ _INTEGERS = {
 # Texts for people, in which any words are as valid as the ones before.
 _WORDS = {"cause", "delivery_note", "description", "display_name", "explanation", "full_name", "purpose", "reason",
           "title", "late_reason", "document_number", "supplier_invoice_number", "payroll_run_number",
-          "decision_number"}  # fmt: skip
+          "decision_number", "file_name"}  # fmt: skip
 _DECIMAL, _DATE = "google.type.Decimal", "google.type.Date"
 _DEPTH_MAX = 4
 

@@ -154,7 +154,12 @@ def _by_hand(company: Company, account: Any, order: Any) -> None:
     company.read(treasury_pb2.GetBankFileRequest(name=file.name), by=RECONCILER)
     statement = f"bankStatements/{file.bank_statement_ids[0]}"
     company.read(treasury_pb2.GetBankStatementRequest(name=statement), by=RECONCILER)
-    company.read(treasury_pb2.ListBankStatementsRequest(bank_account_id=account.bank_account_id), by=RECONCILER)
+    company.read(
+        treasury_pb2.ListBankStatementsRequest(
+            agency_id=company.agencies["treasury"], bank_account_id=account.bank_account_id
+        ),
+        by=RECONCILER,
+    )
     waiting = company.read(
         treasury_pb2.ListUnmatchedBankEntriesRequest(agency_id=company.agencies["treasury"], page_size=3),
         by=RECONCILER,

@@ -232,6 +232,14 @@ def test_nobody_checks_what_he_made(lived):
         "ApprovePayeeAccount",
         "ApprovePaymentRun",
         "ApproveFiscalPeriodReopening",
+        "ApproveBudgetChange",
+        "RejectBudgetChange",
+        "ApproveBudgetOverride",
+        "RejectBudgetOverride",
+        "ApproveMultiYearAuthorisation",
+        "RejectMultiYearAuthorisation",
+        "ApproveBudgetYearEnd",
+        "RejectBudgetYearEnd",
     }
     assert {one.code for one in said.values()} <= {_DENIED, grpc.StatusCode.FAILED_PRECONDITION}, said
     # Refused because of the person, not because a role is missing.

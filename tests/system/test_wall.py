@@ -37,6 +37,8 @@ _OUTSIDE = {
         "approval_rule": "one approval matrix for all",
         "account_mapping": "one chart for all",
         "dimension_value": "one chart for all",
+        "exchange_rate": "one set of rates for all",
+        "journal_clock": "the work list of the scheduled round: ids and days alone",
         "number_queue": "the numberer's work list: ids alone",
         "number_series": "the last number of a series",
     },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import Enum
 from uuid import UUID
@@ -152,6 +152,8 @@ class Posted:
     period_number: int
     recorded_at: datetime
     functional_currency: str
+    # By budget line, what a manual entry spent there; empty for the entries of documents.
+    spent: Mapping[UUID, Spent] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

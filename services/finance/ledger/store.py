@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -30,12 +30,13 @@ class RawVerdict:
     fiscal_year: int | None
     period_number: int | None
     recorded_at: datetime
+    spent: Mapping[UUID, Spent]
 
 
 _POST = text(
     """
-    select reason, figures, accounting_on, fiscal_year, period_number, recorded_at
-    from post_journal_entries(cast(:entries as jsonb), cast(:lines as jsonb)) order by n
+    select reason, figures, accounting_on, fiscal_year, period_number, recorded_at, spent
+    from post_journal_entries(cast(:entries as json), cast(:lines as json)) order by n
     """
 )
 
@@ -50,7 +51,15 @@ def post(session: Session, entries: Sequence[JournalEntry], functional: Mapping[
         lines += [_line(n, number, line, currency) for number, line in enumerate(entry.lines, start=1)]
     rows = session.execute(_POST, {"entries": json.dumps(heads), "lines": json.dumps(lines)}).all()
     assert len(rows) == len(entries), "the posting statement answers every entry"
-    return [RawVerdict(*row) for row in rows]
+    return [RawVerdict(*verdict, _spent(spent)) for *verdict, spent in rows]
+
+
+def _spent(told: Sequence[Sequence[Any]] | None) -> dict[UUID, Spent]:
+    """By budget line, what a manual entry's tag with it became."""
+    return {
+        UUID(line_id): Spent(Segments(*segments), currency, UUID(movement_id) if movement_id else None, amount)
+        for line_id, currency, movement_id, amount, *segments in told or ()
+    }
 
 
 def _text(value: UUID | date | None) -> str | None:
@@ -214,26 +223,3 @@ def list_entry_ids(
     if after is not None:
         query = query.where(tuple_(row.accounting_on, row.journal_entry_id) > tuple_(*after))
     return [(found.accounting_on, found.journal_entry_id) for found in session.execute(query)]
-
-
-def spent(session: Session, pairs: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Spent]:
-    """For each (entry, budget line): the line's segments, and the movement that the entry made on it, if any."""
-    ordered = sorted(set(pairs))
-    rows = session.execute(
-        text(
-            """
-            select asked.entry_id, asked.line_id, b.organisation_code, b.program_code, b.function_code,
-                   b.location_code, b.project_code, b.funding_source_code, b.currency, m.funds_movement_id,
-                   coalesce(m.expended_minor, 0)
-            from unnest(cast(:entry_ids as uuid[]), cast(:line_ids as uuid[])) as asked (entry_id, line_id)
-            join budget_line b on b.budget_line_id = asked.line_id
-            left join funds_movement m on m.document_id = asked.entry_id and m.budget_line_id = asked.line_id
-                                      and m.document_kind = 'JOURNAL_ENTRY'
-            """
-        ),
-        {"entry_ids": [pair[0] for pair in ordered], "line_ids": [pair[1] for pair in ordered]},
-    )
-    return {
-        (entry_id, line_id): Spent(Segments(*segments), currency, movement_id, amount)
-        for entry_id, line_id, *segments, currency, movement_id, amount in rows
-    }

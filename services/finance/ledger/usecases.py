@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -16,8 +15,11 @@ from chassis.errors import KelolaError, NotFound
 from services.finance.classification import store as classification
 from services.finance.ledger import domain, refusals, report_store, store
 from services.finance.ledger.domain import JournalEntry, Posted, Refused, Verdict
-from services.finance.ledger.events import EntryPosted, Expended, FundsExpendedDirectly
+from services.finance.ledger.events import EntriesPosted
 from services.finance.ledger.reports import Scope, TrialBalance
+
+# Lines that entries told together may have in all, well below what an event holds; a longer entry is told alone.
+_TOLD_LINES_MAX = 1_000
 
 
 def post(session: Session, entries: Sequence[JournalEntry], *, at: datetime, person_id: UUID | None) -> list[UUID]:
@@ -51,39 +53,8 @@ def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict
         for index, row in zip(sound, raw, strict=True):
             entry = entries[index]
             verdicts[index] = _verdict(entry, row, functional.get(entry.agency_id, ""))
-    return _completed(session, [verdicts[index] for index in range(len(entries))])
-
-
-def _completed(session: Session, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Fill what the statement chose into the manual entries (segments, movements), and tell what happened."""
-    tagged = {
-        (one.entry.journal_entry_id, line.budget_line_id)
-        for one in verdicts
-        if isinstance(one, Posted) and one.entry.source_kind == domain.MANUAL
-        for line in one.entry.lines
-        if line.budget_line_id is not None
-    }
-    spent: dict[UUID, dict[UUID, domain.Spent]] = defaultdict(dict)
-    for (entry_id, line_id), what in (store.spent(session, tagged) if tagged else {}).items():
-        spent[entry_id][line_id] = what
-    completed: list[Verdict] = []
-    events: list[object] = []
-    for verdict in verdicts:
-        one = verdict
-        if isinstance(one, Posted):
-            mine = spent.get(one.entry.journal_entry_id, {})
-            one = replace(one, entry=domain.with_spending(one.entry, mine)) if mine else one
-            events.append(EntryPosted(one))
-            items = tuple(
-                Expended(line_id, what.funds_movement_id, what.amount_minor, what.currency)
-                for line_id, what in sorted(mine.items())
-                if what.funds_movement_id is not None
-            )
-            if items:
-                events.append(FundsExpendedDirectly(one, items))
-        completed.append(one)
-    outbox.emit_all(session, events)
-    return completed
+    outbox.emit_all(session, _postings([one for one in verdicts.values() if isinstance(one, Posted)]))
+    return [verdicts[index] for index in range(len(entries))]
 
 
 def _verdict(entry: JournalEntry, row: store.RawVerdict, functional_currency: str) -> Verdict:
@@ -95,7 +66,31 @@ def _verdict(entry: JournalEntry, row: store.RawVerdict, functional_currency: st
     assert row.accounting_on is not None, "an accepted entry has its day"
     assert row.fiscal_year is not None, "and its year"
     assert row.period_number is not None, "and its period"
-    return Posted(entry, row.accounting_on, row.fiscal_year, row.period_number, row.recorded_at, functional_currency)
+    return Posted(
+        # As it stands in the books: with what the statement chose for a manual entry's budget lines.
+        domain.with_spending(entry, row.spent) if row.spent else entry,
+        row.accounting_on,
+        row.fiscal_year,
+        row.period_number,
+        row.recorded_at,
+        functional_currency,
+        row.spent,
+    )
+
+
+def _postings(posted: Iterable[Posted]) -> list[EntriesPosted]:
+    """What happened, told once for each agency: entries of one transaction travel together, as far as they fit."""
+    postings: list[EntriesPosted] = []
+    filling: dict[UUID, tuple[list[Posted], int]] = {}
+    for one in posted:
+        held, lines = filling.get(one.entry.agency_id, ([], _TOLD_LINES_MAX))
+        lines += len(one.entry.lines)
+        if lines > _TOLD_LINES_MAX:
+            held, lines = [], len(one.entry.lines)
+            postings.append(EntriesPosted(held))
+        held.append(one)
+        filling[one.entry.agency_id] = held, lines
+    return postings
 
 
 def reverse(

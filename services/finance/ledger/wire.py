@@ -23,7 +23,7 @@ from chassis.wire import (
     to_timestamp,
     to_uuid,
 )
-from kelola.finance.v1 import account_pb2, budget_events_pb2, budget_pb2, ledger_events_pb2, ledger_pb2
+from kelola.finance.v1 import account_pb2, ledger_events_pb2, ledger_pb2
 from services.finance.ledger import reports
 from services.finance.ledger.domain import (
     MANUAL,
@@ -38,7 +38,7 @@ from services.finance.ledger.domain import (
     adjustment_day,
     reversal_day,
 )
-from services.finance.ledger.events import EntryPosted, FundsExpendedDirectly
+from services.finance.ledger.events import EntriesPosted
 from services.finance.ledger.store import StoredEntry
 
 COLLECTION = "journalEntries"
@@ -277,60 +277,49 @@ def statement_message(
     )
 
 
-@outbox.translates(EntryPosted)
-def _entry_posted(event: EntryPosted) -> outbox.Envelope:
-    posted = event.posted
-    lines = []
-    for line in posted.entry.lines:
-        message = ledger_events_pb2.PostedLine(
-            basis=basis_value(line.basis),
-            fund_code=line.fund_code,
-            account_code=line.account_code,
-            budget_line_id=_text(line.budget_line_id),
-        )
-        amount = to_money(Money(line.amount_minor, line.currency))
-        (message.debit if line.debit_minor else message.credit).CopyFrom(amount)
-        lines.append(message)
+@outbox.translates(EntriesPosted)
+def _entries_posted(event: EntriesPosted) -> outbox.Envelope:
+    first = event.entries[0].entry
     return outbox.Envelope(
-        message=ledger_events_pb2.JournalEntryPosted(
-            journal_entry_id=str(posted.entry.journal_entry_id),
-            agency_id=str(posted.entry.agency_id),
-            effective_on=to_date(posted.entry.effective_on),
-            accounting_on=to_date(posted.accounting_on),
-            source_kind=posted.entry.source_kind,
-            source_id=_text(posted.entry.source_id),
-            reverses_journal_entry_id=_text(posted.entry.reverses_id),
-            lines=lines,
+        message=ledger_events_pb2.JournalEntriesPosted(
+            agency_id=str(first.agency_id), entries=map(_posted_entry, event.entries)
         ),
-        aggregate_id=posted.entry.journal_entry_id,
-        agency_id=posted.entry.agency_id,
-        # An entry never changes: it has one version.
+        # The posting bears the name of its first entry; it never changes, so it has one version.
+        aggregate_id=first.journal_entry_id,
+        agency_id=first.agency_id,
         sequence=1,
     )
 
 
-@outbox.translates(FundsExpendedDirectly)
-def _funds_expended(event: FundsExpendedDirectly) -> outbox.Envelope:
-    entry = event.posted.entry
-    return outbox.Envelope(
-        message=budget_events_pb2.FundsExpended(
-            agency_id=str(entry.agency_id),
-            document=budget_pb2.FundsDocument(
-                kind=budget_pb2.FUNDS_DOCUMENT_KIND_JOURNAL_ENTRY,
-                document_id=str(entry.journal_entry_id),
-                document_number=str(entry.journal_entry_id),
-            ),
-            items=[
-                budget_events_pb2.FundsEventItem(
-                    document_line_id=str(entry.journal_entry_id),
-                    budget_line_id=str(item.budget_line_id),
-                    funds_movement_id=str(item.funds_movement_id),
-                    amount=to_money(Money(item.amount_minor, item.currency)),
-                )
-                for item in event.items
-            ],
-        ),
-        aggregate_id=entry.journal_entry_id,
-        agency_id=entry.agency_id,
-        sequence=1,
+def _posted_entry(posted: Posted) -> ledger_events_pb2.PostedEntry:
+    entry = posted.entry
+    return ledger_events_pb2.PostedEntry(
+        journal_entry_id=str(entry.journal_entry_id),
+        effective_on=to_date(entry.effective_on),
+        accounting_on=to_date(posted.accounting_on),
+        source_kind=entry.source_kind,
+        source_id=_text(entry.source_id),
+        reverses_journal_entry_id=_text(entry.reverses_id),
+        lines=map(_posted_line, entry.lines),
+        spent=[
+            ledger_events_pb2.DirectSpending(
+                budget_line_id=str(line_id),
+                funds_movement_id=str(what.funds_movement_id),
+                amount=_money(what.amount_minor, what.currency),
+            )
+            for line_id, what in sorted(posted.spent.items())
+            if what.funds_movement_id is not None
+        ],
+    )
+
+
+def _posted_line(line: Line) -> ledger_events_pb2.PostedLine:
+    amount = _money(line.amount_minor, line.currency)
+    return ledger_events_pb2.PostedLine(
+        basis=basis_value(line.basis),
+        fund_code=line.fund_code,
+        account_code=line.account_code,
+        debit=amount if line.debit_minor else None,
+        credit=None if line.debit_minor else amount,
+        budget_line_id=_text(line.budget_line_id),
     )

@@ -20,7 +20,7 @@ _FUNCTIONS = (
     "post_journal_group(posting_entry[], posting_line[])",
     "posting_shortages(posting_demand[])",
     "posting_write(posting_entry[], posting_line[], posting_demand[], posting_verdict[])",
-    "post_journal_entries(jsonb, jsonb)",
+    "post_journal_entries(json, json)",
 )
 
 

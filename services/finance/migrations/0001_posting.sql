@@ -234,13 +234,14 @@ end
 $$;
 
 
--- Judges a group in order and writes what is accepted, as sets.
-create function post_journal_group(p_entries posting_entry[], p_lines posting_line[]) returns posting_verdict[]
+-- Judges a group in order and writes what is accepted, as sets: the verdicts, and what was asked of budget lines (also
+-- by entries that were refused then).
+create function post_journal_group(
+    p_entries posting_entry[], p_lines posting_line[], out v_verdicts posting_verdict[], out v_demands posting_demand[]
+)
 language plpgsql as $$
 declare
-    v_verdicts posting_verdict[];
     v_faults posting_verdict[];
-    v_demands posting_demand[];
 begin
     v_verdicts := posting_periods(p_entries);
 
@@ -322,7 +323,6 @@ begin
 
     perform posting_write(p_entries, p_lines, v_demands,
                           array(select v from unnest(v_verdicts) v where v.reason is null));
-    return v_verdicts;
 end
 $$;
 
@@ -413,25 +413,29 @@ end
 $$;
 
 
--- What callers call: the verdict of every entry, in order. Entries are numbered 1, 2, 3 … in `n`.
-create function post_journal_entries(p_entries jsonb, p_lines jsonb)
+-- What callers call: the verdict of every entry, in order. Entries are numbered 1, 2, 3 … in `n`. What a manual entry
+-- spent comes with its verdict, since nobody needs to read back what was made here: for each of its budget lines
+-- [line, currency, movement or null, amount, its six segments].
+create function post_journal_entries(p_entries json, p_lines json)
 returns table (n integer, reason text, figures jsonb, accounting_on date, fiscal_year integer,
-               period_number smallint, recorded_at timestamptz)
+               period_number smallint, recorded_at timestamptz, spent json)
 language plpgsql as $$
 declare
     v_entries posting_entry[];
     v_lines posting_line[];
     v_verdicts posting_verdict[];
+    v_demands posting_demand[];
+    v_one record;
     v_first integer[];
     v_last integer[];
     v_n integer;
 begin
     select array_agg(e order by e.n) into v_entries
-    from jsonb_populate_recordset(null::posting_entry, p_entries) e;
+    from json_populate_recordset(null::posting_entry, p_entries) e;
     select array_agg(l order by l.n, l.line_no) into v_lines
-    from jsonb_populate_recordset(null::posting_line, p_lines) l;
+    from json_populate_recordset(null::posting_line, p_lines) l;
     begin
-        v_verdicts := post_journal_group(v_entries, v_lines);
+        select g.v_verdicts, g.v_demands into v_verdicts, v_demands from post_journal_group(v_entries, v_lines) g;
     exception when numeric_value_out_of_range then
         -- A kept balance would leave 64 bits: find out whose entry does it, one by one.
         select array_agg(place.first order by place.n), array_agg(place.last order by place.n)
@@ -439,10 +443,13 @@ begin
         from (select l.n, min(l.ordinality) as first, max(l.ordinality) as last
               from unnest(v_lines) with ordinality l group by l.n) place;
         v_verdicts := '{}';
+        v_demands := '{}';
         for v_n in 1 .. cardinality(v_entries) loop
             begin
-                v_verdicts := v_verdicts
-                    || post_journal_group(v_entries[v_n : v_n], v_lines[v_first[v_n] : v_last[v_n]]);
+                select * into v_one
+                from post_journal_group(v_entries[v_n : v_n], v_lines[v_first[v_n] : v_last[v_n]]);
+                v_verdicts := v_verdicts || v_one.v_verdicts;
+                v_demands := v_demands || v_one.v_demands;
             exception when numeric_value_out_of_range then
                 v_verdicts := v_verdicts
                     || (v_n, 'AMOUNT_OUT_OF_RANGE', '{}'::jsonb, null, null, null)::posting_verdict;
@@ -450,7 +457,24 @@ begin
         end loop;
     end;
     return query
-        select v.n, v.reason, v.figures, v.accounting_on, v.fiscal_year, v.period_number, transaction_timestamp()
-        from unnest(v_verdicts) v order by v.n;
+        with tag as (
+            select distinct l.n, l.budget_line_id
+            from unnest(v_lines) l
+            join unnest(v_verdicts) v on v.n = l.n and v.reason is null
+            join unnest(v_entries) e on e.n = l.n and e.source_kind = 'MANUAL'
+            where l.budget_line_id is not null
+        ), told as (
+            select t.n, json_agg(json_build_array(
+                       t.budget_line_id, b.currency, d.funds_movement_id, coalesce(d.amount_minor, 0),
+                       b.organisation_code, b.program_code, b.function_code, b.location_code, b.project_code,
+                       b.funding_source_code)) as spent
+            from tag t
+            join budget_line b on b.budget_line_id = t.budget_line_id
+            left join unnest(v_demands) d on d.n = t.n and d.budget_line_id = t.budget_line_id
+            group by t.n
+        )
+        select v.n, v.reason, v.figures, v.accounting_on, v.fiscal_year, v.period_number, transaction_timestamp(),
+               t.spent
+        from unnest(v_verdicts) v left join told t on t.n = v.n order by v.n;
 end
 $$;

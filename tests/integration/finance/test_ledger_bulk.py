@@ -12,9 +12,11 @@ import grpc
 import psycopg
 import pytest
 from google.rpc import error_details_pb2
+from google.type import money_pb2
 
 from chassis.testing import call_as, refused
-from kelola.finance.v1 import ledger_pb2
+from chassis.wire import from_money
+from kelola.finance.v1 import ledger_events_pb2, ledger_pb2
 from tests.integration.finance.books import EXPENSE, PAYABLE, YEAR, Agency, Books, line, rid
 
 WRITERS = 32
@@ -207,16 +209,38 @@ def test_a_batch_answers_a_repeat_from_the_first_time(agency: Agency):
     assert agency.balances()["1.1.01.07"] == 1_500
 
 
-def test_every_posted_entry_has_one_event_and_spending_has_its_own(agency: Agency):
+def test_what_a_batch_posted_is_told_once_with_each_entry_and_what_it_spent(agency: Agency):
     budget_line_id = agency.budget_line(100)
-    as_batch(agency, [agency.spending(budget_line_id, amount) for amount in (60, 50, 40)])
+    request = ledger_pb2.BatchCreateJournalEntriesRequest(
+        agency_id=str(agency.agency_id),
+        journal_entries=[agency.spending(budget_line_id, amount) for amount in (60, 50, 40)],
+        request_id=rid(),
+    )
+    reply = call_as(agency.books.ledger.BatchCreateJournalEntries, request, agency.accountant)
 
     with psycopg.connect(agency.books.superuser_url) as connection:
-        types = connection.execute(
-            "select type, count(*) from outbox where agency_id = %s group by type", (agency.agency_id,)
+        told = connection.execute(
+            "select type, key, body from outbox where agency_id = %s and topic = 'kelola.finance.ledger.v1'",
+            (agency.agency_id,),
+        ).fetchall()
+        movements = connection.execute(
+            "select document_id::text, budget_line_id::text, funds_movement_id::text, expended_minor"
+            " from funds_movement where agency_id = %s and document_kind = 'JOURNAL_ENTRY' order by 1",
+            (agency.agency_id,),
         ).fetchall()
 
-    assert dict(types) == {"kelola.finance.v1.JournalEntryPosted": 2, "kelola.finance.v1.FundsExpended": 2}
+    ((kind, key, body),) = told
+    event = ledger_events_pb2.JournalEntriesPosted.FromString(body)
+    posted = [one.journal_entry.journal_entry_id for one in reply.results if one.HasField("journal_entry")]
+    assert kind == "kelola.finance.v1.JournalEntriesPosted"
+    assert key == posted[0]
+    assert [entry.journal_entry_id for entry in event.entries] == posted
+    assert sorted(
+        (entry.journal_entry_id, one.budget_line_id, one.funds_movement_id, from_money(one.amount).minor)
+        for entry in event.entries
+        for one in entry.spent
+    ) == [tuple(movement) for movement in movements]
+    assert len(movements) == 2
 
 
 def test_a_batch_is_of_one_agency(books: Books, agency: Agency):
@@ -255,3 +279,14 @@ def test_a_thousand_entries_on_a_line_that_runs_dry_are_judged_in_order(agency: 
 
     assert verdicts == ["POSTED"] * 428 + ["BUDGET_EXCEEDED"] * 572
     assert agency.expended(budget_line_id) == 428 * 7
+
+
+def test_an_amount_beyond_64_bits_is_one_refusal_and_the_stream_goes_on(agency: Agency):
+    huge = money_pb2.Money(currency_code="IDR", units=10**17)
+    entries = [
+        agency.entry(line("1.1.01.07", 5), line("7.1.01.01", None, 5)),
+        agency.entry(line("1.1.01.07", huge), line("7.1.01.01", None, huge)),
+        agency.entry(line("1.1.01.07", 7), line("7.1.01.01", None, 7)),
+    ]
+
+    assert as_stream(agency, entries) == ["POSTED", "AMOUNT_OUT_OF_RANGE", "POSTED"]

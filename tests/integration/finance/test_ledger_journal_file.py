@@ -5,22 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import random
+import subprocess
+import sys
 from collections import defaultdict
 from datetime import date
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from typer.testing import CliRunner
 
 from chassis.settings import ROOT
 from chassis.testing import call_as
-from cli import connect
 from cli.connect import System
 from cli.load import journal_map
 from cli.load.journal_load import JournalLoader, MapChanged, Outcome
 from cli.load.journal_target import Unknown
-from cli.main import app
 from kelola.finance.v1 import ledger_pb2
 from tests.integration.finance.books import ACCRUAL, Books, minor
 
@@ -305,6 +304,12 @@ def test_ten_years_in_many_currencies_sum_to_what_the_file_says(
     assert sums(books, bare) == {key: tuple(kept) for key, kept in wanted.items()}
 
 
+def kelola(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, as people run it."""
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
 def test_the_command_tells_what_it_did_and_fails_when_something_was_refused(
     books: Books, bare: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -312,14 +317,16 @@ def test_the_command_tells_what_it_did_and_fails_when_something_was_refused(
     monkeypatch.setenv("KELOLA_PEERS", json.dumps({"finance": books.service.address}))
     monkeypatch.setenv("KELOLA_TOKEN", books.token([bare]))
     file = write(tmp_path, [entry(("A", 5, 0, "EUR"), ("B", 0, 5, "EUR")), entry(("A", 6, 0, "EUR"))])
-    assert connect.running_system().addresses == {"finance": books.service.address}
+    arguments = ["load", "journal", str(file), "--map", str(tmp_path / "map.toml"), "--agency", str(bare)]
 
-    arguments = ["load", "journal", str(file), "--map", str(tmp_path / "map.toml"), "--agency", str(bare), "--json"]
-    ran = CliRunner().invoke(app, arguments)
+    ran = kelola(*arguments, "--json")
+    for_people = kelola(*arguments)
+    unread = kelola(*arguments[:3], "--map", str(file))
 
-    assert ran.exit_code == 1
     told = json.loads(ran.stdout)
-    assert (told["posted"], told["refused"], told["debits_minor"]) == (1, 1, {"EUR": 5})
+    assert (ran.returncode, told["posted"], told["refused"], told["debits_minor"]) == (1, 1, 1, {"EUR": 5})
     assert Path(told["error_file"]).read_text().count("\n") == 1
-    unread = CliRunner().invoke(app, [*arguments[:3], "--map", str(file)])
-    assert unread.exit_code == 2
+    assert for_people.returncode == 1
+    assert "posted: 1\nrefused: 1\n" in for_people.stdout, "what was posted before counts as posted"
+    assert "posting journal.jsonl" in for_people.stderr
+    assert (unread.returncode, "is no TOML" in unread.stderr) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -106,9 +107,11 @@ class Rates:
         with database.transactions.work([self.agency.agency_id], subject="test") as session:
             posting.post(session, [entry], at=datetime.now(UTC), person_id=self.agency.person_id)
 
-    def functional(self) -> dict[str, int]:
+    def functional(self, **scope: Any) -> dict[str, int]:
         """The trial balance in rupiah by account, whatever currency its lines are in."""
-        request = ledger_pb2.GetTrialBalanceRequest(agency_id=str(self.agency.agency_id), basis=2, page_size=500)
+        request = ledger_pb2.GetTrialBalanceRequest(
+            agency_id=str(self.agency.agency_id), basis=2, page_size=500, **scope
+        )
         reply = call_as(self.agency.books.ledger.GetTrialBalance, request, self.agency.accountant)
         sums: dict[str, int] = {}
         for row in reply.rows:
@@ -278,6 +281,32 @@ def test_earlier_and_later_months_stand_each_at_their_own_rate(rates: Rates, cur
     assert list(again.items) == [], "what February posted is not January's"
     as_of = to_date(date(YEAR, 1, 31))
     assert rates.agency.balances(as_of=as_of, currency="IDR")[CASH] == -100_00
+
+
+def test_after_any_history_every_month_end_stands_at_its_own_rate(rates: Rates, seed: int):
+    """Entries in three months and currencies at random, late ones too: each month end is balance × rate, exactly."""
+    rng = random.Random(seed)
+    codes = [next(_unused) for _ in range(3)]
+    month_ends = {1: date(YEAR, 1, 31), 2: date(YEAR, 2, 28), 3: date(YEAR, 3, 31)}
+    worth = {(code, number): rng.randrange(50, 150) for code in codes for number in month_ends}
+    for (code, number), rate in worth.items():
+        rates.record(rates.rate(code, month_ends[number], str(rate)))
+    held: dict[tuple[str, int], int] = {}
+    for _ in range(2):
+        for _ in range(12):
+            code, month, amount = rng.choice(codes), rng.randrange(1, 4), rng.choice([-1, 1]) * rng.randrange(1, 500)
+            value = abs(amount) * rng.randrange(50, 150) * (1 if amount > 0 else -1)
+            day = date(YEAR, month, rng.randrange(1, 29))
+            rates.post(day, (CASH, amount, code, value), ("7.1.01.01", -value, "IDR", 0))
+            for number in range(month, 4):
+                held[code, number] = held.get((code, number), 0) + amount
+        for number in month_ends:
+            rates.revalue(number)
+
+    assert [list(rates.revalue(number).items) for number in month_ends] == [[], [], []]
+    for number, day in month_ends.items():
+        expected = sum(held.get((code, number), 0) * worth[code, number] for code in codes)
+        assert rates.functional(as_of=to_date(day)).get(CASH, 0) == expected, f"month {number}"
 
 
 def test_a_missing_rate_or_a_closed_period_stops_a_revaluation_whole(rates: Rates, currency: str):

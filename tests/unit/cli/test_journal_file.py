@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from chassis.money import INT64_MAX
+from chassis.settings import ROOT
 from cli.load import journal_map
 from cli.load.journal_file import Entry, FileRefused, Reader, Refused
 from cli.load.journal_map import CurrencyRule, JournalMap, MapRefused
@@ -257,6 +258,21 @@ def test_a_map_gives_accounts_by_the_longest_prefix(tmp_path: Path):
     codes = {name: rule.account(name).code for name in ("Assets:Bank", "Food") if (rule := made.rule_for(name))}
     assert codes == {"Assets:Bank": "A/Bank", "Food": "X/Food"}
     assert [made.currency(name) for name in ("$", "EUR", "ZZZ")] == [CurrencyRule("USD"), CurrencyRule("EUR"), None]
+
+
+def test_the_map_in_the_documentation_is_one(tmp_path: Path):
+    page = (ROOT / "docs" / "journal-import.md").read_text(encoding="utf-8")
+
+    made = read_map(tmp_path, page.partition("```toml\n")[2].partition("```")[0])
+
+    assert (made.source, made.create_fund, made.create_years, made.functional_currency) == (
+        "municipal-2018",
+        True,
+        True,
+        "IDR",
+    )
+    assert made.segments == {"organisation_code": "1.02.01"}
+    assert made.currencies["AAPL"] == CurrencyRule("XTS", counted=True)
 
 
 def test_a_map_may_be_json(tmp_path: Path):

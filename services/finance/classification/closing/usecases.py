@@ -27,7 +27,7 @@ from services.finance.classification.domain import (
 
 def propose(session: Session, reopening: Reopening) -> Reopening:
     """Record a proposal; what could not be approved now is refused now."""
-    _, before, _ = _reopened(session, reopening)
+    before, _ = _reopened(session, reopening)
     if store.pending(session, reopening.agency_id, reopening.year, reopening.number) is not None:
         raise domain.ReopeningPending(
             f"period {reopening.year}-{reopening.number:02} has a proposal already: decide on it first",
@@ -44,7 +44,7 @@ def approve(
     """Bring the period one step back; the reopening and the periods as they are now."""
     reopening = _for_update(session, fiscal_period_reopening_id)
     approved = domain.decide(reopening, ReopeningStatus.APPROVED, by=person_id, at=at)
-    _, before, after = _reopened(session, reopening)
+    before, after = _reopened(session, reopening)
     state = domain.common_state(before)
     if state is not reopening.from_state:
         raise PeriodOutOfTurn(
@@ -148,16 +148,15 @@ def _settle(
     return settled
 
 
-def _reopened(session: Session, reopening: Reopening) -> tuple[FiscalYear, list[FiscalPeriod], list[FiscalPeriod]]:
-    """(the year, the periods as they are, the periods one step back), the year's periods held from here on."""
+def _reopened(session: Session, reopening: Reopening) -> tuple[list[FiscalPeriod], list[FiscalPeriod]]:
+    """(the periods as they are, the periods one step back), all that decide about it held from here on."""
     agency_id, year, number = reopening.agency_id, reopening.year, reopening.number
     # The later ones too: none of them is closed for good while an earlier one is opened.
     numbers = range(number, ADJUSTMENT_PERIOD + 1)
     calendar.lock_periods(session, agency_id=agency_id, year=year, numbers=numbers, areas=list(Area))
-    fiscal_year = _year(session, agency_id, year)
-    domain.check_not_issued(fiscal_year)
+    domain.check_not_issued(_year(session, agency_id, year))
     current = calendar.list_periods(session, agency_id=agency_id, year=year)
     wanted = [period for period in current if period.number == number and period.area in reopening.areas]
     others = [period for period in current if period.number == number and period.area not in reopening.areas]
     later = [period for period in current if period.number > number and period.area in reopening.areas]
-    return fiscal_year, wanted, domain.reopen(wanted, others, later)
+    return wanted, domain.reopen(wanted, others, later)

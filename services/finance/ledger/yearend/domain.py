@@ -8,7 +8,7 @@ ACCRUAL accounts). Balances are kept over the years, so nothing is posted to ope
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -174,17 +174,3 @@ class YearClosing:
     journal_entry_ids: tuple[UUID, ...]
     person_id: UUID
     recorded_at: datetime
-
-
-def parts(results: Iterable[Result]) -> list[Mapping[str, str | int]]:
-    """Results as plain values, for their column."""
-    return [
-        {
-            "basis": one.basis.value,
-            "fund_code": one.fund_code,
-            "account_code": one.account_code,
-            "currency": one.currency,
-            "minor": one.minor,
-        }
-        for one in results
-    ]

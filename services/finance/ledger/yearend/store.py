@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from chassis.money import checked
 from services.finance.ledger.domain import Basis
-from services.finance.ledger.yearend.domain import Balance, Result, YearClosing, parts
+from services.finance.ledger.yearend.domain import Balance, Result, YearClosing
 from services.finance.ledger.yearend.tables import FiscalYearClosingRow
 
 # Kept balances tell the functional currency's sums; lines in other currencies are told apart by whether they have a
@@ -70,7 +70,7 @@ def add(session: Session, done: YearClosing) -> None:
             fiscal_year_closing_id=done.fiscal_year_closing_id,
             agency_id=done.agency_id,
             year=done.year,
-            results=[dict(part) for part in parts(done.results)],
+            results=[{**vars(one), "basis": one.basis.value} for one in done.results],
             journal_entry_ids=[str(entry_id) for entry_id in done.journal_entry_ids],
             person_id=done.person_id,
             recorded_at=done.recorded_at,
