@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,9 @@ import typer
 from cli.output import Json, console, fail, line, show, table
 
 _HEALTH_SECONDS = 2.0
+# A consumer that is so close to the end is asked whether what is left are records at all.
+_MARKERS_MAX = 4
+_LOOK_SECONDS = 0.5
 
 
 class BrokerChoice(StrEnum):
@@ -172,6 +176,20 @@ def _database_figures(system: Any, service: str) -> dict[str, Any]:
     return figures
 
 
+def _markers(consumer: Any, offsets: dict[Any, int], behind: dict[Any, int]) -> int:
+    """How many of the last offsets are no records but a transaction's end, which no consumer is handed or commits."""
+    close = [one for one, count in behind.items() if count <= _MARKERS_MAX]
+    if not close:
+        return 0
+    consumer.assign(close)
+    for one in close:
+        consumer.seek(one, offsets[one])
+    seen, end = 0, time.monotonic() + _LOOK_SECONDS
+    while seen < sum(behind[one] for one in close) and time.monotonic() < end:
+        seen += sum(len(records) for records in consumer.poll(timeout_ms=100).values())
+    return sum(behind[one] for one in close) - seen
+
+
 def _consumer_lag(broker: str | None, service: str) -> int | None:
     """Records on the service's subscribed partitions that its consumer group has not taken in yet."""
     if broker is None:
@@ -186,10 +204,11 @@ def _consumer_lag(broker: str | None, service: str) -> int | None:
             offsets = admin.list_group_offsets(group).get(group, {})
         finally:
             admin.close()
-        consumer = KafkaConsumer(bootstrap_servers=broker)
+        consumer = KafkaConsumer(bootstrap_servers=broker, isolation_level="read_committed", enable_auto_commit=False)
         try:
             ends = consumer.end_offsets(list(offsets)) if offsets else {}
-            return sum(max(0, ends[partition] - offsets[partition].offset) for partition in offsets)
+            behind = {one: ends[one] - offsets[one].offset for one in offsets if ends[one] > offsets[one].offset}
+            return sum(behind.values()) - _markers(consumer, {one: offsets[one].offset for one in behind}, behind)
         finally:
             consumer.close()
     except (KafkaError, OSError, AttributeError, KeyError, TypeError):

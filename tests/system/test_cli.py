@@ -160,7 +160,7 @@ def test_a_stream_of_entries_is_sent_from_a_file_and_from_stdin_and_posted_once(
     accountant = _officer(kelola, government, "finance.accountant")
     agency_id, year = government["agency_id"], 2025
     kelola("load", "chart", "--as", accountant)
-    fund = {"kind": "DIMENSION_KIND_FUND", "code": "APBA", "display_name": "Dana umum", "valid_from": {"year": 2021}}
+    fund = {"kind": "DIMENSION_KIND_FUND", "code": "CLI", "display_name": "Dana uji", "valid_from": {"year": 2021}}
     fund["valid_from"] |= {"month": 1, "day": 1}
     for method, body in (
         ("AccountService/BatchCreateDimensionValues", {"dimension_values": [fund]}),
@@ -206,7 +206,7 @@ def _entry(agency_id: str, amount: int, request_id: str, *, credited: int | None
     """Dr a receivable / Cr revenue, as a request of an import; out of balance when `credited` differs."""
 
     def line(account_code: str, side: str, units: int) -> dict:
-        place = {"basis": "BASIS_ACCRUAL", "fund_code": "APBA", "account_code": account_code}
+        place = {"basis": "BASIS_ACCRUAL", "fund_code": "CLI", "account_code": account_code}
         return {**place, side: {"currency_code": "IDR", "units": str(units)}}
 
     entry = {

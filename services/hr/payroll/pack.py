@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from chassis.country_pack import PackIncomplete
 from services.hr.payroll.rules import (
     Bracket,
     ComponentRule,
@@ -40,8 +41,8 @@ from services.hr.payroll.rules import (
 DATA = Path(__file__).resolve().parents[3] / "data"
 
 
-class PackError(Exception):
-    """A pack that cannot be read: a missing file, row or version. A mistake of ours, found at start."""
+class PackError(PackIncomplete):
+    """The pack has no row or version for a day: someone asks for pay of a time whose law it does not hold."""
 
 
 def _on(day: date, versions: Any) -> Any:
@@ -51,7 +52,10 @@ def _on(day: date, versions: Any) -> Any:
     for version in versions:
         if version["valid_from"] <= day.isoformat() < version.get("valid_to", "9999-12-31"):
             return version["value"]
-    raise PackError(f"no version holds on {day}: {versions}")
+    raise PackError(
+        f"the country pack has no rule of pay that holds on {day}: choose a day that it covers, or add the rule",
+        metadata={"on": str(day)},
+    )
 
 
 class Pack:

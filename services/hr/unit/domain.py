@@ -65,4 +65,4 @@ def change(unit: Unit, *, title: str | None, moved: bool, parent_unit_id: UUID |
         title=unit.title if title is None else title,
         parent_unit_id=parent_unit_id if moved else unit.parent_unit_id,
     )
-    return changed if changed == unit else replace(changed, version=unit.version + 1)
+    return unit if changed == unit else replace(changed, version=unit.version + 1)

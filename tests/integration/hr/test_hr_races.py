@@ -9,10 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+from google.protobuf import field_mask_pb2
 
 from chassis.testing import refusal
 from chassis.wire import to_date
-from kelola.hr.v1 import employee_pb2, payroll_pb2
+from kelola.hr.v1 import employee_pb2, payroll_pb2, unit_pb2
 from tests.integration.hr.office import APPROVER, Office, request_id, units
 
 WRITERS = 8
@@ -115,3 +116,25 @@ def test_a_run_waits_for_the_adjustments_before_it(office: Office) -> None:
     assert "AdjustObligationRequest" in names[:first_acceptance]
     held = {item.budget_line_id: units(item.open) for item in office.get(employee.name).commitment}
     assert held[str(office.lines["BASE_PAY"])] == 6 * 3_089_300 + 3 * 3_186_600
+
+
+def test_every_change_of_a_unit_is_a_version_of_its_own(office: Office) -> None:
+    unit = office.unit()
+    parent = office.unit()
+
+    def change(number: int) -> Callable[[], Any]:
+        changed = unit_pb2.Unit()
+        changed.CopyFrom(unit)
+        changed.title, changed.etag = f"Bagian {number}", ""
+        paths = ["title"]
+        if number % 3 == 0:
+            paths, changed.parent_unit_id = [*paths, "parent_unit_id"], parent.unit_id
+        request = unit_pb2.UpdateUnitRequest(
+            unit=changed, update_mask=field_mask_pb2.FieldMask(paths=paths), request_id=request_id()
+        )
+        return lambda: office.ask(office.units.UpdateUnit, request)
+
+    changed, reasons = outcomes([change(number) for number in range(40)])
+
+    assert reasons == []
+    assert sorted(int(one.etag.removeprefix("v")) for one in changed) == list(range(2, 42))
