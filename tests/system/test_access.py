@@ -231,6 +231,8 @@ def test_nobody_checks_what_he_made(lived):
         "IssuePaymentOrder",
         "ApprovePayeeAccount",
         "ApprovePaymentRun",
+        "ApproveStep",
+        "CertifyBill",
         "ApproveFiscalPeriodReopening",
         "ApproveBudgetChange",
         "RejectBudgetChange",

@@ -1,4 +1,4 @@
-"""The approval matrix on PostgreSQL: payment requests take their route, persons and deputies decide, a clock escalates."""
+"""The approval matrix on PostgreSQL: requests take their route, persons and deputies decide, a clock escalates."""
 
 from __future__ import annotations
 
