@@ -270,6 +270,23 @@ def _parked_of(kelola, legal_entity_id: str) -> list[dict]:
     return [row for row in kelola("events", "parked", "logistics") if row["key"] == legal_entity_id]
 
 
+def _asleep(system, parked_id: int) -> bool:
+    """Put the parked event's next own try an hour off, so that only a person's retry wakes it; whether it stays so.
+
+    A try that is under way writes its own time once more.
+    """
+    with system.postgres.connect("logistics") as connection:
+        connection.execute(
+            "update parked set retry_at = clock_timestamp() + interval '1 hour' where parked_id = %s", (parked_id,)
+        )
+    time.sleep(1)
+    with system.postgres.connect("logistics") as connection:
+        (asleep,) = connection.execute(
+            "select retry_at > clock_timestamp() + interval '30 minutes' from parked where parked_id = %s", (parked_id,)
+        ).fetchone()
+    return bool(asleep)
+
+
 def test_a_parked_event_is_retried_once_its_cause_is_gone_and_has_its_effect_once(system, kelola, government):
     with refusing_names(system, "CV Ditolak"):
         legal_entity_id = _legal_entity(kelola, government, "CV Ditolak Sementara")
@@ -290,6 +307,9 @@ def test_a_parked_event_is_retried_once_its_cause_is_gone_and_has_its_effect_onc
         assert len(_parked_of(kelola, legal_entity_id)) == 1
         assert _kept(system, legal_entity_id) == (0, 0)
 
+        wait_until(lambda: _asleep(system, parked["parked_id"]), what="the next try of its own is far", seconds=60)
+
+    assert len(_parked_of(kelola, legal_entity_id)) == 1
     retried = kelola("events", "retry", "logistics", str(parked["parked_id"]))
     wait_until(lambda: not _parked_of(kelola, legal_entity_id), what="the event is taken in", seconds=60)
     _replayed(system, kelola, "identity", until="logistics")

