@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import events, journal, machine, memory, ping, town
+from benchmarks import book, events, journal, machine, memory, ping, town
 from benchmarks.figures import ratio
 from benchmarks.report import show
 from chassis.local.platform import Platform, signals
 from chassis.settings import ROOT
 
 RESULT = ROOT / "build" / "bench.json"
-PARTS = ("ping", "journal", "events", "memory")
+PARTS = ("ping", "journal", "events", "memory", "book")
+# A book of ten million lines takes minutes to write, so that one is asked for by name.
+USUAL = PARTS[:-1]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def main(arguments: list[str]) -> int:
     if "ping" in options.parts:
         found["ping"] = ping.measure(say, seconds=length.ping_seconds, rounds=length.ping_rounds)
     if set(options.parts) - {"ping"}:
-        _on_the_platform(home, options.parts, length, found, say)
+        _on_the_platform(home, options.parts, options.book_lines, length, found, say)
     if "ping" in found and "journal" in found:
         # What the entry itself costs beside the chain that every call passes.
         entries = found["journal"]["unary_64_spread"]["entries_per_second"]
@@ -72,7 +74,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _on_the_platform(
-    home: Path, parts: list[str], length: Length, found: dict[str, Any], say: Callable[[str], None]
+    home: Path, parts: list[str], book_lines: int, length: Length, found: dict[str, Any], say: Callable[[str], None]
 ) -> None:
     """The parts that need the four services, on a platform that is made for them and thrown away."""
     idle: dict[str, float] = {}
@@ -94,6 +96,8 @@ def _on_the_platform(
                     "legal_entities": events.legal_entities(place, say, **rate),
                     "stock_movements": events.stock_movements(place, say, **rate),
                 }
+            if "book" in parts:
+                found["book"] = book.measure(place, say, lines=book_lines, seconds=length.journal_seconds)
             if "memory" in parts:
                 found["memory_mb"] = {"idle": idle, "after": memory.of(place.platform)}
     finally:
@@ -102,8 +106,9 @@ def _on_the_platform(
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(PARTS)} (default: all)")
+    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(PARTS)} (default: all but book)")
     parser.add_argument("--quick", action="store_true", help="shorter loads, once each: a first impression")
+    parser.add_argument("--book-lines", type=int, default=1_000_000, help="how many lines the large book of `book` has")
     parser.add_argument("--out", type=Path, default=RESULT, help="where the figures go (default: build/bench.json)")
     parser.add_argument(
         "--home",
@@ -112,7 +117,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         help="where the data lies meanwhile: a folder that is not there yet, on a disk",
     )
     options = parser.parse_args(arguments)
-    options.parts = options.parts or list(PARTS)
+    options.parts = options.parts or list(USUAL)
     if unknown := sorted(set(options.parts) - set(PARTS)):
         parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
     return options

@@ -44,6 +44,9 @@ class Load:
     long_calls: bool = False
     timeout_seconds: int = 60
     seed: int = 1
+    # None: each caller calls again when it is answered. Else calls begin at this rate, whoever still waits, and their
+    # durations count from when they should have begun.
+    calls_per_second: float | None = None
 
 
 @dataclass
@@ -110,7 +113,7 @@ def _serve(load: Load, pipe: Connection) -> None:
         bodies = _bodies(load)
         pipe.send("ready")
         pipe.recv()
-        pipe.send(_loop(load, bodies))
+        pipe.send(_loop(load, bodies) if load.calls_per_second is None else _paced(load, bodies))
     except BaseException:
         pipe.send(traceback.format_exc())
 
@@ -175,6 +178,48 @@ def _loop(load: Load, bodies: Iterator[bytes]) -> Outcome:
             connection.close()
     seconds = now - start if load.long_calls else load.seconds
     return Outcome(len(latencies), seconds, latencies, max(0.0, cpu - (cpu_first or 0.0)), in_all)
+
+
+def _paced(load: Load, bodies: Iterator[bytes]) -> Outcome:
+    assert load.calls_per_second is not None, "asked for by its rate"
+    metadata = {**load.metadata, "grpc-timeout": f"{load.timeout_seconds}S"}
+    connections = [Http2Connection(load.address, load.path, metadata) for _ in range(_CONNECTIONS_MAX)]
+    selector = selectors.DefaultSelector()
+    due: list[dict[int, float]] = [{} for _ in connections]
+    try:
+        for number, connection in enumerate(connections):
+            selector.register(connection.socket, selectors.EVENT_READ, number)
+            connection.flush()
+        start = time.monotonic()
+        first = start + load.warmup_seconds
+        end = first + load.seconds
+        begun, latencies, in_all = 0, [], 0
+        cpu = _cpu_seconds()
+        while True:
+            now = time.monotonic()
+            while (at := start + begun / load.calls_per_second) <= min(now, end):
+                number = begun % len(connections)
+                due[number][connections[number].begin(next(bodies))] = at
+                connections[number].flush()
+                begun += 1
+            if now > end + _GRACE_SECONDS:
+                _nothing_came()
+            if at > end and not any(due):
+                break
+            for key, _ in selector.select(max(0.0, at - now) if at <= end else 1.0):
+                ended = connections[key.data].receive()
+                now = time.monotonic()
+                for stream in ended:
+                    at_first = due[key.data].pop(stream)
+                    in_all += 1
+                    if first <= at_first:
+                        latencies.append(now - at_first)
+                connections[key.data].flush()
+    finally:
+        selector.close()
+        for connection in connections:
+            connection.close()
+    return Outcome(len(latencies), load.seconds, latencies, _cpu_seconds() - cpu, in_all)
 
 
 def _nothing_came() -> list[Any]:

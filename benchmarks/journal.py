@@ -69,21 +69,25 @@ def measure(town: Town, say: Callable[[str], None], *, seconds: float, rounds: i
     """All ways in turn, `rounds` times `seconds` each, with `raw_pg` before, between and after."""
     raw = RawPg(town.platform.postgres, budget_lines=len(town.lines))
     _analyze(town)
-    ways = _ways(town.lines)
+    every = ways(town.lines)
     raw_rates: list[float] = []
-    runs: dict[str, list[_Round]] = {way.name: [] for way in ways}
+    runs: dict[str, list[_Round]] = {way.name: [] for way in every}
     say("journal: raw_pg, and bare commits")
     single = fsyncs_per_second(town.platform.postgres, min(seconds, 2.0))
     say("journal: warming up")
-    for way in (ways[0], ways[2]):
+    for way in (every[0], every[2]):
         # Not counted: pools, plans and caches of a service that has just started fill here.
-        _run(town, way, _WARM_UP_SECONDS, seed=99)
+        run_way(town, way, _WARM_UP_SECONDS, seed=99)
     for number in range(rounds):
         _settle(town)
         raw_rates.append(raw.entries_per_second(seconds))
-        for way in ways:
+        for way in every:
             say(f"journal: {way.name}, round {number + 1} of {rounds}")
-            runs[way.name].append(_run(town, way, seconds, seed=number))
+            runs[way.name].append(run_way(town, way, seconds, seed=number))
+    half = median([one.outcome.calls_per_second for one in runs[every[0].name]]) / 2
+    say(f"journal: one at a time by raw_pg, then unary at half load, {half:.0f} calls a second")
+    raw_latency = Latency.of(raw.single_latencies(seconds))
+    paced = run_way(town, every[0], seconds, seed=rounds, calls_per_second=half)
     say("journal: raw_pg again")
     raw_rates.append(raw.entries_per_second(seconds))
     baseline = median(raw_rates)
@@ -94,21 +98,30 @@ def measure(town: Town, say: Callable[[str], None], *, seconds: float, rounds: i
             "by_round": [round(rate, 1) for rate in raw_rates],
             "single_row_commits_per_second": round(single, 1),
         },
-        "bytes_kept_per_entry": _sizes(town),
+        "bytes_kept_per_entry": sizes(town),
     }
-    for way in ways:
+    for way in every:
         found[way.name] = _figures(way, runs[way.name], baseline)
+    latency = Latency.of(paced.outcome.latencies)
+    found["half_load"] = {
+        "calls_per_second": round(paced.outcome.calls_per_second, 1),
+        "call_median_ms": latency.median_ms,
+        "call_p99_ms": latency.p99_ms,
+        "raw_pg_single_median_ms": raw_latency.median_ms,
+        "raw_pg_single_p99_ms": raw_latency.p99_ms,
+        "p99_to_raw": round(ratio(latency.p99_ms, raw_latency.p99_ms), 2),
+    }
     found["hot_to_spread"] = round(
         ratio(found["unary_64_hot"]["entries_per_second"], found["unary_64_spread"]["entries_per_second"]), 3
     )
     return found
 
 
-def _ways(lines: Sequence[Line]) -> list[_Way]:
+def ways(lines: Sequence[Line]) -> list[_Way]:
     chance = random.Random(11)
     spread = [_entry(chance.choice(lines), chance) for _ in range(_TEMPLATES)]
     hot = [_entry(lines[0], chance) for _ in range(_TEMPLATES)]
-    one_agency = [line for line in lines if line.agency_id == _widest_agency(lines)]
+    one_agency = [line for line in lines if line.agency_id == widest_agency(lines)]
     create, stream = ledger_pb2.CreateJournalEntryRequest, ledger_pb2.ImportJournalEntriesRequest
 
     def single(kind: Any, entries: Sequence[ledger_pb2.JournalEntry]) -> list[bytes]:
@@ -134,7 +147,7 @@ def _ways(lines: Sequence[Line]) -> list[_Way]:
     ]
 
 
-def _widest_agency(lines: Sequence[Line]) -> str:
+def widest_agency(lines: Sequence[Line]) -> str:
     counts: dict[str, int] = {}
     for line in lines:
         counts[line.agency_id] = counts.get(line.agency_id, 0) + 1
@@ -159,7 +172,8 @@ def _entry(line: Line, chance: random.Random) -> ledger_pb2.JournalEntry:
     )
 
 
-def _run(town: Town, way: _Way, seconds: float, seed: int) -> _Round:
+def run_way(town: Town, way: _Way, seconds: float, seed: int, *, calls_per_second: float | None = None) -> _Round:
+    """One load, and what it left in the books; EntriesMissing when that is not what was answered."""
     load = Load(
         address=town.address("finance"),
         path=_LEDGER + way.rpc,
@@ -170,6 +184,7 @@ def _run(town: Town, way: _Way, seconds: float, seed: int) -> _Round:
         messages_per_call=way.messages_per_call,
         long_calls=way.entries_per_call > 1,
         seed=seed,
+        calls_per_second=calls_per_second,
     )
     _settle(town)
     before, cpu = _entries(town), _cpu(town)
@@ -209,6 +224,14 @@ def _settle(town: Town) -> None:
         time.sleep(0.1)
 
 
+def plain_figures(way: _Way, one: _Round) -> dict[str, Any]:
+    """A single round: the rate, and the time on a core."""
+    return {
+        "entries_per_second": round(one.outcome.calls_per_second * way.entries_per_call, 1),
+        "cpu_us_per_entry": {name: round(used / one.entries * 1e6, 1) for name, used in one.cpu_seconds.items()},
+    }
+
+
 def _figures(way: _Way, rounds: Sequence[_Round], baseline: float) -> dict[str, Any]:
     rates = [one.outcome.calls_per_second * way.entries_per_call for one in rounds]
     latency = Latency.of([seconds for one in rounds for seconds in one.outcome.latencies])
@@ -241,7 +264,7 @@ def _entries(town: Town) -> int:
     return int(_query(town, "select count(*) from journal_entry")[0])
 
 
-def _sizes(town: Town) -> dict[str, int]:
+def sizes(town: Town) -> dict[str, int]:
     """What the database holds after the run, for an entry: everything, and the largest tables."""
     count = _entries(town)
     tables = ("journal_entry", "journal_line", "funds_movement", "outbox", "idempotency", "audit")

@@ -2,7 +2,8 @@
 
 A database of its own on the same server. Each entry is a header, two lines, two kept balances, its budget line, a
 funds movement, an outbox row and an idempotency row with the answer; a hundred of them are one statement and one
-commit, and nothing is checked. Kelola writes more for one entry (a second event, an audit row, more indexes).
+commit, and nothing is checked. Kelola writes more for one entry (an audit row, more indexes), and less: it tells
+of entries that were posted together in one event.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ with src as (
     from src
 ), event as (
     insert into outbox (event_id, type, topic, key, agency_id, body)
-    select event, 'kelola.finance.v1.JournalEntryPosted', 'kelola.finance.ledger.v1', entry::text, agency, %(body)s
+    select event, 'kelola.finance.v1.JournalEntriesPosted', 'kelola.finance.ledger.v1', entry::text, agency, %(body)s
     from src
 ), answer as (
     insert into idempotency (subject, method, request_id, request_hash, answer)
@@ -139,16 +140,28 @@ class RawPg:
                 count += COMMIT
             return count / (time.monotonic() - began)
 
-    def _commit(self, connection: psycopg.Connection[Any]) -> None:
-        lines = [self._chance.choice(self._lines) for _ in range(COMMIT)]
+    def single_latencies(self, seconds: float) -> list[float]:
+        """Post one entry a commit for `seconds`, one after the other; how long each took, in seconds."""
+        taken = []
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            for _ in range(10):
+                self._commit(connection, 1)  # the plan is kept from the fifth time on
+            end = time.monotonic() + seconds
+            while (began := time.monotonic()) < end:
+                self._commit(connection, 1)
+                taken.append(time.monotonic() - began)
+        return taken
+
+    def _commit(self, connection: psycopg.Connection[Any], entries: int = COMMIT) -> None:
+        lines = [self._chance.choice(self._lines) for _ in range(entries)]
         values: dict[str, Any] = {
-            name: [new_id() for _ in range(COMMIT)] for name in ("entry", "movement", "event", "request")
+            name: [new_id() for _ in range(entries)] for name in ("entry", "movement", "event", "request")
         }
         values |= {
             "line": [line for line, _ in lines],
             "agency": [agency for _, agency in lines],
-            "account": [self._chance.choice(self._accounts) for _ in range(COMMIT)],
-            "amount": [self._chance.randrange(100, 300) for _ in range(COMMIT)],
+            "account": [self._chance.choice(self._accounts) for _ in range(entries)],
+            "amount": [self._chance.randrange(100, 300) for _ in range(entries)],
             "day": date(2025, 1, 6),
             "person": self._person,
             "body": _EVENT,

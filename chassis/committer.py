@@ -63,10 +63,16 @@ class _Waiting:
     order: Any
     call: Call
     span: trace.SpanContext
-    done: threading.Event = field(default_factory=threading.Event)
+    # Held until the outcome is there. A plain lock: the one who waits needs nothing else to wake up, while an event's
+    # condition would have him queue for its lock behind the committer and all others.
+    done: threading.Lock = field(default_factory=threading.Lock)
+    settled: bool = False
     answer: bytes | None = None
     failure: BaseException | None = None
     twins: list[_Waiting] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.done.acquire()
 
     @cached_property
     def key(self) -> tuple[str, str, UUID]:
@@ -76,7 +82,8 @@ class _Waiting:
     def settle(self, *, answer: bytes | None = None, failure: BaseException | None = None) -> None:
         for waiting in (self, *self.twins):
             waiting.answer, waiting.failure = answer, failure
-            waiting.done.set()
+            waiting.settled = True
+            waiting.done.release()
 
 
 class GroupCommit:
@@ -107,7 +114,7 @@ class GroupCommit:
                 f"{WAITING_MAX} calls wait already; retry with the same request_id", retry_after_seconds=1
             ) from None
         # Once its group began a call is finished; the group's own limits bound the wait.
-        waiting.done.wait()
+        waiting.done.acquire()
         if waiting.failure is not None:
             raise waiting.failure
         assert waiting.answer is not None
@@ -132,7 +139,7 @@ class GroupCommit:
                 ) from None
         outcomes: list[bytes | KelolaError] = []
         for one in waiting:
-            one.done.wait()
+            one.done.acquire()
             if one.failure is None:
                 assert one.answer is not None
                 outcomes.append(one.answer)
@@ -177,7 +184,7 @@ class GroupCommit:
             # Nobody may wait for ever, whatever went wrong here.
             log.exception("a group failed")
             for waiting in group:
-                if not waiting.done.is_set():
+                if not waiting.settled:
                     waiting.settle(failure=failure)
 
     def _commit(self, group: list[_Waiting]) -> None:

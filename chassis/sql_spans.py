@@ -13,6 +13,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import Engine, event
 
+# It turns into the real one as soon as the provider is set.
+_TRACER = trace.get_tracer("kelola")
 _QUERY_CHARACTERS_MAX = 500
 _SPACE = re.compile(r"\s+")
 _TARGET = re.compile(r"\b(?:from|into|update|join)\s+([a-z_][a-z0-9_.]*)", re.IGNORECASE)
@@ -44,7 +46,7 @@ def _before(_: Any, __: Any, statement: str, ___: Any, context: Any, executemany
     if not trace.get_current_span().is_recording() or context is None:
         return
     what = summary(statement)
-    context.kelola_span = trace.get_tracer("kelola").start_span(
+    context.kelola_span = _TRACER.start_span(
         what,
         kind=SpanKind.CLIENT,
         attributes={

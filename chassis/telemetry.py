@@ -7,12 +7,15 @@ are named by type in spans, and what looks like a national id is masked in logs.
 
 from __future__ import annotations
 
+import json
 import logging
+import queue
 import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +104,7 @@ def _set_providers(settings: ServiceSettings, readers: list[MetricReader]) -> Tr
 
 def flush() -> None:
     """Hand out what is buffered, within five seconds."""
+    _behind.flush(_FLUSH_MILLISECONDS / 1000)
     if _process.tracers is not None:
         _process.tracers.force_flush(_FLUSH_MILLISECONDS)
     if _process.meters is not None:
@@ -265,3 +269,80 @@ def configure_logging(settings: ServiceSettings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+# Lines that may wait for the writer. Beyond, a caller writes his own: then the writer, not the memory, is the limit.
+_BEHIND_MAX = 10_000
+_BEHIND_AT_ONCE = 500
+
+
+class _Behind:
+    """Writes log lines behind those whom they are about, many at a time, on a thread of its own.
+
+    A line for every call that went well costs a call more than its checks do, when the call writes it: the write lets
+    another thread run while the handler's lock is held, and then all calls queue for that lock.
+    """
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[dict[str, Any] | threading.Event] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def put(self, line: dict[str, Any]) -> None:
+        if self._thread is None:
+            self._start()
+        if self._lines.qsize() > _BEHIND_MAX:
+            self._write([line])
+        else:
+            self._lines.put(line)
+
+    def flush(self, seconds: float) -> None:
+        if self._thread is not None:
+            written = threading.Event()
+            self._lines.put(written)
+            written.wait(seconds)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="log-lines", daemon=True)
+                self._thread.start()
+
+    def _loop(self) -> None:
+        while True:
+            taken = [self._lines.get()]
+            while len(taken) < _BEHIND_AT_ONCE and not self._lines.empty():
+                taken.append(self._lines.get())
+            lines = [one for one in taken if isinstance(one, dict)]
+            try:
+                self._write(lines)
+            except (OSError, ValueError):
+                # Nobody reads the log any more; calls go on.
+                continue
+            finally:
+                for one in taken:
+                    if isinstance(one, threading.Event):
+                        one.set()
+
+    @staticmethod
+    def _write(lines: list[dict[str, Any]]) -> None:
+        if lines:
+            sys.stderr.write("".join(json.dumps(_mask(None, "", line)) + "\n" for line in lines))
+            sys.stderr.flush()
+
+
+_behind = _Behind()
+_calls = logging.getLogger("chassis.grpc")
+
+
+def note_behind(event: str, fields: Mapping[str, Any]) -> None:
+    """An INFO line like those of the loggers, with the time and the trace of now, written by another thread soon."""
+    if not _calls.isEnabledFor(logging.INFO):
+        return
+    line: MutableMapping[str, Any] = {
+        **fields,
+        "event": event,
+        "level": "info",
+        "timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+    }
+    _behind.put(dict(_add_trace(None, "", line)))

@@ -213,14 +213,17 @@ class Chain:
         if outcome.call is not None and outcome.call.request_id:
             span.set_attribute("kelola.request_id", outcome.call.request_id)
         self._duration.record(seconds, attributes)
-        log.info(
-            "rpc",
-            rpc=method.span_name,
-            code=code,
-            milliseconds=round(seconds * 1000, 1),
-            principal=outcome.principal.subject if outcome.principal else None,
-            request_id=outcome.call.request_id if outcome.call else None,
-        )
+        line = {
+            "rpc": method.span_name,
+            "code": code,
+            "milliseconds": round(seconds * 1000, 1),
+            "principal": outcome.principal.subject if outcome.principal else None,
+            "request_id": outcome.call.request_id if outcome.call else None,
+        }
+        if outcome.code is grpc.StatusCode.OK:
+            telemetry.note_behind("rpc", line)
+        else:
+            log.info("rpc", **line)
 
     def cap(self, method: Method, context: grpc.ServicerContext) -> Any:
         """Step 3. Streams hold a thread for their whole length, so they are counted apart."""

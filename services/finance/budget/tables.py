@@ -153,7 +153,11 @@ class FundsMovementRow(FinanceTable, table=True):
         ),
         Index("ix_funds_movement_line", "budget_line_id", "recorded_at", "funds_movement_id"),
         Index("ix_funds_movement_document", "document_id", "budget_line_id"),
-        Index("ix_funds_movement_document_line", "document_line_id", "budget_line_id"),
+        Index(
+            "ix_funds_movement_document_line",
+            *("document_line_id", "budget_line_id"),
+            postgresql_where=text("document_line_id is not null"),
+        ),
     )
 
     funds_movement_id: UUID = uuid_key()

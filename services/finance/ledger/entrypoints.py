@@ -29,8 +29,9 @@ _REFUSALS = frozenset({Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION, Code.NOT
 
 
 def post_group(session, orders):
-    """The committer's work: one verdict for each entry, in order."""
-    return [wire.reply(verdict) for verdict in usecases.post_each(session, orders)]
+    """The committer's work: one verdict for each order, an entry and whether its answer shows the lines."""
+    verdicts = usecases.post_each(session, [entry for entry, _ in orders])
+    return [wire.reply(verdict, lines=lines) for verdict, (_, lines) in zip(verdicts, orders, strict=True)]
 
 
 def _order(message, call, field="journal_entry"):
@@ -45,7 +46,7 @@ class LedgerEntrypoints:
     @rpc(LEDGER)
     def create_journal_entry(self, request, call):
         # The one form without a visible transaction: calls that come together share one commit.
-        return self.postings.post(_order(request.journal_entry, call), call)
+        return self.postings.post((_order(request.journal_entry, call), True), call)
 
     @rpc(LEDGER)
     def batch_create_journal_entries(self, request, call):
@@ -85,7 +86,8 @@ class LedgerEntrypoints:
                 orders.append((index, _order(message.journal_entry, own), own))
             except (InvalidArgument, OutOfRange) as refusal:
                 outcomes[index] = refusal
-        answers = self.postings.post_all([(order, own) for _, order, own in orders])
+        # Of a stream's entries only the number is told, so what is kept of each is short.
+        answers = self.postings.post_all([((order, False), own) for _, order, own in orders])
         outcomes.update((index, answer) for (index, _, _), answer in zip(orders, answers, strict=True))
         for index, (position, message) in enumerate(group):
             outcome = outcomes[index]

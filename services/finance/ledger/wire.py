@@ -198,9 +198,9 @@ def stored_message(stored: StoredEntry, functional_currency: str | None) -> ledg
     )
 
 
-def reply(verdict: Verdict) -> ledger_pb2.JournalEntry | KelolaError:
+def reply(verdict: Verdict, *, lines: bool = True) -> ledger_pb2.JournalEntry | KelolaError:
     """What CreateJournalEntry answers for a verdict."""
-    return verdict.error if isinstance(verdict, Refused) else posted_message(verdict)
+    return verdict.error if isinstance(verdict, Refused) else posted_message(verdict, lines=lines)
 
 
 def result_message(verdict: Verdict) -> ledger_pb2.JournalEntryResult:

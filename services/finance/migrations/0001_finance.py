@@ -326,7 +326,11 @@ def _create_tables() -> None:
     )
     op.create_index("ix_funds_movement_document", "funds_movement", ["document_id", "budget_line_id"], unique=False)
     op.create_index(
-        "ix_funds_movement_document_line", "funds_movement", ["document_line_id", "budget_line_id"], unique=False
+        "ix_funds_movement_document_line",
+        "funds_movement",
+        ["document_line_id", "budget_line_id"],
+        unique=False,
+        postgresql_where=sa.text("document_line_id is not null"),
     )
     op.create_index(
         "ix_funds_movement_line", "funds_movement", ["budget_line_id", "recorded_at", "funds_movement_id"], unique=False

@@ -302,6 +302,27 @@ def test_a_commit_that_succeeded_unheard_is_answered_from_the_keys(postings, run
     assert bytes(kept(settings, call)[0].answer) == answer
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_twin_that_another_process_did_meanwhile_is_answered_with_its_answer(postings, run, settings, refused):
+    """The same call reaches two processes. One looks for the key, then the other does the call and commits.
+
+    What the first did is undone; and what it refused (the funds are gone, say) may be the other's own effect.
+    """
+    run.hold = threading.Event()
+    call, order = parcels.call(), Order(uuid4())
+    with ThreadPoolExecutor(1) as pool, committing(settings, Runner()) as other:
+        first = pool.submit(postings.post, Order(uuid4(), refused=refused), call)
+        parcels.until(lambda: run.groups)
+        answer = other.post(order, call)
+        run.hold.set()
+
+        assert first.result(20) == answer
+
+    assert run.groups == [1]
+    assert made(settings) == {order.parcel_id}
+    assert len(parcels.query(settings, "select 1 from audit where request_id = :id", id=call.request_id)) == 1
+
+
 def test_a_stopped_committer_finishes_what_waits_and_refuses_what_comes(settings, run):
     with committing(settings, run) as postings:
         assert together(postings, run, [(Order(uuid4()), parcels.call())] * 3)
