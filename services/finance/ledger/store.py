@@ -49,9 +49,9 @@ def post(session: Session, entries: Sequence[JournalEntry], functional: Mapping[
         heads.append(_head(n, entry))
         currency = functional.get(entry.agency_id, "")
         lines += [_line(n, number, line, currency) for number, line in enumerate(entry.lines, start=1)]
-    rows = session.execute(_POST, {"entries": json.dumps(heads), "lines": json.dumps(lines)}).all()
+    rows = session.execute(_POST, {"entries": json.dumps(heads), "lines": json.dumps(lines)}).mappings().all()
     assert len(rows) == len(entries), "the posting statement answers every entry"
-    return [RawVerdict(*verdict, _spent(spent)) for *verdict, spent in rows]
+    return [RawVerdict(**{**row, "spent": _spent(row["spent"])}) for row in rows]
 
 
 def _spent(told: Sequence[Sequence[Any]] | None) -> dict[UUID, Spent]:
