@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import hypothesis
 import pytest
 
 from chassis.local.broker import Broker, BrokerKind, embedded_broker, kafka_missing
@@ -47,6 +48,9 @@ _NAMES = {"embedded": "the embedded broker (Tansu)", "kafka": f"Apache Kafka {KA
 _broker_tests: set[str] = set()
 SEED = int(os.environ.get("KELOLA_TEST_SEED") or secrets.randbelow(2**31))
 _PREFIX = "kelola-test-"
+# No test asserts a time, and a busy machine is slow now and then.
+hypothesis.settings.register_profile("kelola", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("kelola")
 
 
 @dataclass(frozen=True)

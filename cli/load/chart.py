@@ -107,7 +107,7 @@ def regional(
             *_regions(folder, valid_from),
         ]
     )
-    pack.mappings.extend(_mapping(row) for row in rows_of(folder / "account_mapping.csv"))
+    pack.mappings.extend(mapping(row) for row in rows_of(folder / "account_mapping.csv"))
     return pack
 
 
@@ -148,7 +148,8 @@ def _regions(folder: Path, valid_from: date) -> list[account_pb2.DimensionValue]
     return values
 
 
-def _mapping(row: dict[str, str]) -> account_pb2.AccountMapping:
+def mapping(row: dict[str, str]) -> account_pb2.AccountMapping:
+    """A rule of the account mapping from its row."""
     mapping = account_pb2.AccountMapping(
         role=row["role"],
         expenditure_prefix=row["expenditure_prefix"],

@@ -20,6 +20,7 @@ from services.finance.budget.domain import LineStatus, SamePerson
 from services.finance.budget.years import store as years
 from services.finance.budget.years import usecases as slices
 from services.finance.classification import store as classification
+from services.finance.classification.pack import fiscal_calendar
 
 # Who imports a code that the chart lacks must be able to read which ones.
 _CODES_SHOWN = 50
@@ -222,7 +223,7 @@ def activate(
                 "control_total": str(control_total),
             },
         )
-    if effective_on.year != present.fiscal_year:
+    if fiscal_calendar().year_of(effective_on) != present.fiscal_year:
         raise InvalidArgument.field("effective_on", f"{effective_on} is not in the budget year {present.fiscal_year}")
     # Contracts of several years are locked before lines, as everywhere, and obligated before anybody sees the lines.
     years.lock_waiting(session, present.agency_id, present.fiscal_year)
@@ -268,7 +269,7 @@ def allot(session: Session, order: AllotmentOrder, *, person_id: UUID, at: datet
     share = order.cumulative_share
     if share is not None and not 0 < share <= 1:
         raise InvalidArgument.field("cumulative_share", "above 0 and at most 1")
-    if order.effective_on.year != order.fiscal_year:
+    if fiscal_calendar().year_of(order.effective_on) != order.fiscal_year:
         raise InvalidArgument.field("effective_on", f"not in the budget year {order.fiscal_year}")
     named = {line_id for line_id, _ in order.lines}
     if len(named) != len(order.lines):

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
 from enum import Enum
 from fractions import Fraction
 from uuid import UUID
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from chassis.money import Money, checked, round_half_away
+from services.finance.classification.fiscal_calendar import Period
 
 
 class MovementKind(Enum):
@@ -233,30 +233,11 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Period:
-    """A month of a calendar year: the grain of releases and schedules."""
-
-    year: int
-    month: int
-
-    @classmethod
-    def of(cls, day: date) -> Period:
-        """The period in which `day` lies."""
-        return cls(day.year, day.month)
-
-    def __le__(self, other: Period) -> bool:
-        return (self.year, self.month) <= (other.year, other.month)
-
-    def __lt__(self, other: Period) -> bool:
-        return (self.year, self.month) < (other.year, other.month)
-
-
-@dataclass(frozen=True)
 class Position:
     """What one document line holds on one budget line.
 
     `total` is what it set aside (less what was given back by amount), `liquidated` how much of that is used up;
-    what is open (R or O) is the difference. `schedule` phases the open part by month.
+    what is open (R or O) is the difference. `schedule` phases the open part by period.
     """
 
     key: Key

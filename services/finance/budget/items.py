@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chassis.money import CurrencyMismatch
-from services.finance.budget.domain import FundsItemInvalid, Item, Line, Period
+from services.finance.budget.domain import FundsItemInvalid, Item, Line
+from services.finance.classification.fiscal_calendar import Period
 
 
 def amount_of(item: Item) -> int:

@@ -29,7 +29,6 @@ from services.finance.budget.domain import (
     LiquidationExceeded,
     Movement,
     MovementKind,
-    Period,
     Position,
     Shortage,
     Source,
@@ -40,6 +39,7 @@ from services.finance.budget.domain import (
 )
 from services.finance.budget.items import amount_of, check_currency, schedule_of, taken_latest
 from services.finance.budget.payment_movements import PaymentActs
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR, FiscalCalendar
 
 
 class FundsAct(PaymentActs):
@@ -56,6 +56,7 @@ class FundsAct(PaymentActs):
         document: Document,
         effective_on: date,
         new_id: Callable[[], UUID],
+        calendar: FiscalCalendar = CALENDAR_YEAR,
     ) -> None:
         self.before: Mapping[UUID, Line] = {line.budget_line_id: line for line in lines}
         self.lines: dict[UUID, Line] = dict(self.before)
@@ -63,7 +64,7 @@ class FundsAct(PaymentActs):
         self.positions: dict[Key, Position] = dict(self.positions_before)
         self.movements: list[Movement] = []
         self.document = document
-        self._period = Period.of(effective_on)
+        self._period = calendar.period_of(effective_on)
         self._new_id = new_id
 
     # --- the acts ------------------------------------------------------------------------------------------

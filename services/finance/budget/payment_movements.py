@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from fractions import Fraction
 
-from services.finance.budget.domain import Buckets, Key, Movement, MovementKind, Period, Position
+from services.finance.budget.domain import Buckets, Key, Movement, MovementKind, Position
+from services.finance.classification.fiscal_calendar import Period
 
 
 class PaymentActs(ABC):

@@ -379,7 +379,7 @@ def _save_schedules(session: Session, agency_id: UUID, changed: Sequence[Positio
             "d": [key.document_line_id for key, _, _ in parts],
             "b": [key.budget_line_id for key, _, _ in parts],
             "y": [period.year for _, period, _ in parts],
-            "m": [period.month for _, period, _ in parts],
+            "m": [period.number for _, period, _ in parts],
             "a": [amount for _, _, amount in parts],
             "agency_id": agency_id,
         },

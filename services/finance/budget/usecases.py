@@ -24,6 +24,7 @@ from services.finance.budget.overrides import settling
 from services.finance.budget.overrides import store as overrides
 from services.finance.budget.overrides.events import FundsOverLimit
 from services.finance.budget.yearend import store as year_ends
+from services.finance.classification.pack import fiscal_calendar
 
 # An event of a run over hundreds of posts is cut, so that it stays below what a broker takes.
 EVENT_ITEMS_MAX = 1_000
@@ -66,7 +67,9 @@ def begin(
     lines = store.lock_lines(session, agency_id, {*budget_line_ids, *reached.budget_line_ids})
     lines = settling.expire(session, agency_id, lines, on=effective_on)
     positions = store.positions(session, wanted | reached.document_line_ids)
-    return FundsAct(lines, positions, document=document, effective_on=effective_on, new_id=new_id)
+    return FundsAct(
+        lines, positions, document=document, effective_on=effective_on, new_id=new_id, calendar=fiscal_calendar()
+    )
 
 
 def settle(
@@ -140,6 +143,7 @@ def what_if(session: Session, order: FundsOrder, *, obligate: bool) -> Checked:
         document=order.document,
         effective_on=order.effective_on,
         new_id=new_id,
+        calendar=fiscal_calendar(),
     )
     for item in order.items:
         if obligate:

@@ -82,7 +82,9 @@ _OVERRIDES = """
       and (b.override_minor <> coalesce(o.open, 0) or b.override_minor <> coalesce(m.moved, 0))
     union all
     select format('override %s expires on %s, its year is %s', document_number, expires_on, fiscal_year)
-    from budget_override where extract(year from expires_on) <> fiscal_year
+    from budget_override o
+    where not exists (select 1 from fiscal_period p where p.agency_id = o.agency_id and p.year = o.fiscal_year
+                      and o.expires_on between p.starts_on and p.ends_on)
     union all
     select format('override %s is %s and gives %s', o.document_number, o.status, sum(i.open_minor))
     from budget_override o join budget_override_item i using (budget_override_id)

@@ -12,6 +12,7 @@ from google.type import decimal_pb2
 from sqlalchemy import Row
 
 from chassis import outbox
+from chassis.dates import Month
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.money import Money
 from chassis.wire import (
@@ -34,8 +35,9 @@ from services.finance.budget.appropriation import (
     Import,
     NewLine,
 )
-from services.finance.budget.domain import BUCKET_NAMES, Document, DocumentKind, Item, Period
+from services.finance.budget.domain import BUCKET_NAMES, Document, DocumentKind, Item
 from services.finance.budget.usecases import FundsOrder, Moved
+from services.finance.classification.pack import fiscal_calendar
 
 LINES, APPROPRIATIONS, MOVEMENTS = "budgetLines", "appropriations", "fundsMovements"
 
@@ -93,7 +95,7 @@ def _item(message: budget_pb2.FundsItem, nth: int) -> Item:
         final=message.final,
         schedule=tuple(
             (
-                Period(part.year, part.month),
+                fiscal_calendar().period_of(Month(part.year, part.month).first),
                 _same(
                     from_money(part.amount, f"{where}.schedule[{n}].amount"),
                     amount,

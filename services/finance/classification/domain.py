@@ -13,8 +13,8 @@ from enum import Enum
 from typing import TypeVar
 from uuid import UUID
 
-from chassis.dates import Month
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from services.finance.classification.fiscal_calendar import FiscalCalendar, Period
 
 MONTHS = 12
 # Corrections after the last month, dated its last day (domain rules §7).
@@ -243,7 +243,7 @@ def admit(wanted: Sequence[RowT], present: Iterable[RowT]) -> list[tuple[RowT, b
 
 @dataclass(frozen=True)
 class FiscalYear:
-    """A fiscal year of one agency's books; it is the calendar year (UU 17/2003 art. 4)."""
+    """A fiscal year of one agency's books; its twelve periods are calendar months."""
 
     fiscal_year_id: UUID
     agency_id: UUID
@@ -266,13 +266,11 @@ class FiscalPeriod:
     state: PeriodState
 
 
-def periods_of(fiscal_year: FiscalYear) -> list[FiscalPeriod]:
+def periods_of(fiscal_year: FiscalYear, calendar: FiscalCalendar) -> list[FiscalPeriod]:
     """The twelve months and the adjustment period of a year in every area, all FUTURE."""
-    spans = [
-        (number, Month(fiscal_year.year, number).first, Month(fiscal_year.year, number).last)
-        for number in range(1, MONTHS + 1)
-    ]
-    last_day = date(fiscal_year.year, MONTHS, 31)
+    months = {number: calendar.month_of(Period(fiscal_year.year, number)) for number in range(1, MONTHS + 1)}
+    spans = [(number, month.first, month.last) for number, month in months.items()]
+    last_day = calendar.last_day(fiscal_year.year)
     spans.append((ADJUSTMENT_PERIOD, last_day, last_day))
     return [
         FiscalPeriod(fiscal_year.agency_id, fiscal_year.year, number, area, starts_on, ends_on, PeriodState.FUTURE)

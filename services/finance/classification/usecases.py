@@ -21,6 +21,7 @@ from services.finance.classification.domain import (
     FiscalYear,
     PeriodState,
 )
+from services.finance.classification.pack import fiscal_calendar
 
 
 def create_accounts(session: Session, accounts: Sequence[Account]) -> list[tuple[Account, bool]]:
@@ -57,7 +58,7 @@ def create_fiscal_year(session: Session, fiscal_year: FiscalYear, *, at: datetim
             f"agency {fiscal_year.agency_id} has the fiscal year {fiscal_year.year} already",
             metadata={"agency_id": str(fiscal_year.agency_id), "year": str(fiscal_year.year)},
         )
-    store.add_fiscal_year(session, fiscal_year, domain.periods_of(fiscal_year), at=at)
+    store.add_fiscal_year(session, fiscal_year, domain.periods_of(fiscal_year, fiscal_calendar()), at=at)
     return fiscal_year
 
 

@@ -188,11 +188,6 @@ def with_spending(entry: JournalEntry, spent: Mapping[UUID, Spent]) -> JournalEn
     return replace(entry, lines=tuple(lines))
 
 
-def adjustment_day(year: int) -> date:
-    """The accounting day of everything in the adjustment period of a year: its last (domain rules §7)."""
-    return date(year, 12, 31)
-
-
 def reversal_day(accounting_on: date) -> date:
     """When an accrual of that accounting day reverses by itself: the first day of the next month."""
     return Month.of(accounting_on).next().first
@@ -259,18 +254,18 @@ def reversal(
     effective_on: date,
     description: str,
     late_reason: str = "",
-    adjustment_year: int | None = None,
+    adjustment_on: date | None = None,
 ) -> JournalEntry:
     """The entry that takes `entry` back: debit and credit change about; turnover shows both (domain rules §10).
 
-    With `adjustment_year` it stands in the adjustment period of that year.
+    With `adjustment_on`, the last day of a year, it stands in that year's adjustment period.
     """
     return replace(
         entry,
         journal_entry_id=journal_entry_id,
         effective_on=effective_on,
-        accounting_on=None if adjustment_year is None else adjustment_day(adjustment_year),
-        adjusts=adjustment_year is not None,
+        accounting_on=adjustment_on,
+        adjusts=adjustment_on is not None,
         auto_reverse=False,
         corrects_id=None,
         description=description,

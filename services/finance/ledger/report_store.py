@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel import Session
 
+from chassis.dates import Month
 from chassis.money import checked
+from services.finance.classification.domain import ADJUSTMENT_PERIOD
+from services.finance.classification.fiscal_calendar import FiscalCalendar
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger.reports import Scope, Statement, StatementLine, Sums
 
 # A transaction's start is set a moment before other sessions can see it in pg_stat_activity. Knowledge stays that
@@ -78,17 +81,17 @@ def _parameters(scope: Scope) -> dict[str, Any]:
         "without_adjustments": scope.without_adjustments,
         "as_of": scope.as_of,
         "known_at": scope.known_at,
-        "ended": None if scope.as_of is None else last_ended(scope.as_of),
+        "ended": None if scope.as_of is None else last_ended(scope.as_of, fiscal_calendar()),
     }
 
 
-def last_ended(day: date) -> int:
+def last_ended(day: date, calendar: FiscalCalendar) -> int:
     """The last period that has ended on `day`, as year × 100 + number; the adjustment period 13 ends the year."""
-    if (day.month, day.day) == (12, 31):
-        return day.year * 100 + 13
-    last = monthrange(day.year, day.month)[1]
+    period = calendar.period_of(day)
+    if day == calendar.last_day(period.year):
+        return period.year * 100 + ADJUSTMENT_PERIOD
     # Period 0 stands for the end of the year before: every number of that year lies below it.
-    return day.year * 100 + (day.month if day.day == last else day.month - 1)
+    return period.year * 100 + (period.number if day == Month.of(day).last else period.number - 1)
 
 
 def known_horizon(session: Session, asked: datetime) -> datetime:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import KelolaError, NotFound
 from services.finance.classification import store as classification
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger import domain, refusals, report_store, store
 from services.finance.ledger.domain import JournalEntry, Posted, Refused, Verdict
 from services.finance.ledger.events import EntriesPosted
@@ -61,7 +62,7 @@ def _verdict(entry: JournalEntry, row: store.RawVerdict, functional_currency: st
     if row.reason is not None:
         figures = dict(row.figures or {})
         if entry.adjusts and entry.accounting_on is not None:
-            figures["adjustment_year"] = entry.accounting_on.year
+            figures["adjustment_year"] = fiscal_calendar().year_of(entry.accounting_on)
         return Refused(entry, refusals.refusal(row.reason, figures))
     assert row.accounting_on is not None, "an accepted entry has its day"
     assert row.fiscal_year is not None, "and its year"
@@ -119,13 +120,14 @@ def reverse(
             metadata={"source_kind": original.entry.source_kind, "source_id": str(original.entry.source_id)},
         )
     store.lock_for_reversal(session, journal_entry_id)
+    calendar = fiscal_calendar()
     mirrored = domain.reversal(
         original.entry,
         journal_entry_id=reversal_id,
         effective_on=effective_on or original.entry.effective_on,
         description=reason,
         late_reason=late_reason,
-        adjustment_year=original.accounting_on.year if in_adjustment_period else None,
+        adjustment_on=calendar.last_day(calendar.year_of(original.accounting_on)) if in_adjustment_period else None,
     )
     verdict = post_each(session, [replace(mirrored, person_id=person_id)])[0]
     if isinstance(verdict, Refused):

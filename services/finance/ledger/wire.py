@@ -24,6 +24,7 @@ from chassis.wire import (
     to_uuid,
 )
 from kelola.finance.v1 import account_pb2, ledger_events_pb2, ledger_pb2
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger import reports
 from services.finance.ledger.domain import (
     MANUAL,
@@ -35,7 +36,6 @@ from services.finance.ledger.domain import (
     Refused,
     Segments,
     Verdict,
-    adjustment_day,
     reversal_day,
 )
 from services.finance.ledger.events import EntriesPosted
@@ -70,7 +70,7 @@ def entry(message: ledger_pb2.JournalEntry, *, person_id: UUID, field: str = "jo
         journal_entry_id=new_id(),
         agency_id=to_uuid(message.agency_id, f"{field}.agency_id"),
         effective_on=from_date(message.effective_on, f"{field}.effective_on"),
-        accounting_on=adjustment_day(message.adjustment_year) if message.adjustment_year else None,
+        accounting_on=fiscal_calendar().last_day(message.adjustment_year) if message.adjustment_year else None,
         description=message.description,
         source_kind=MANUAL,
         source_id=None,
@@ -165,7 +165,7 @@ def entry_message(
         ],
         kind=ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION if correction else ledger_pb2.JOURNAL_ENTRY_KIND_ORDINARY,
         corrects_journal_entry_id=_text(entry.corrects_id),
-        adjustment_year=accounting_on.year if entry.adjusts else 0,
+        adjustment_year=fiscal_calendar().year_of(accounting_on) if entry.adjusts else 0,
         auto_reverse=entry.auto_reverse,
         period_number=period_number,
     )

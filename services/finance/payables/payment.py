@@ -22,6 +22,7 @@ from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as ApprovalKind
 from services.finance.approval.domain import Subject
 from services.finance.budget import requests
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.payables import domain, events, number_store
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source
@@ -60,7 +61,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
     payables = store.lock_payables(session, new.payable_ids)
     _check_payables(payables, new)
     by_line = _by_line(session, new.payable_ids)
-    requests.request(session, new.agency_id, by_line, month=new.requested_on.month)
+    requests.request(session, new.agency_id, by_line, month=fiscal_calendar().period_of(new.requested_on).number)
     request_id, currency = new_id(), payables[0].currency
     amount = total(row.amount_minor for row in payables)
     store.insert(
@@ -108,7 +109,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
         session,
         "PAYMENT_REQUEST",
         entity_id=new.agency_id,
-        year=new.requested_on.year,
+        year=fiscal_calendar().year_of(new.requested_on),
         document_id=request_id,
         paper_agency_id=new.agency_id,
     )
@@ -140,7 +141,7 @@ def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at
         session,
         "PAYMENT_AUTHORISATION",
         entity_id=row.agency_id,
-        year=row.requested_on.year,
+        year=fiscal_calendar().year_of(row.requested_on),
         document_id=payment_request_id,
         paper_agency_id=row.agency_id,
     )
@@ -245,7 +246,9 @@ def free(session: Session, request: Row[Any], *, explanation: str, person_id: UU
     payable_ids = store.request_payables(session, [request.payment_request_id])[request.payment_request_id]
     store.lock_payables(session, payable_ids)
     by_line = _by_line(session, payable_ids)
-    requests.withdraw(session, request.agency_id, by_line, month=request.requested_on.month)
+    requests.withdraw(
+        session, request.agency_id, by_line, month=fiscal_calendar().period_of(request.requested_on).number
+    )
     store.move_payables(session, payable_ids, "OPEN", None)
     store.update_request(
         session,

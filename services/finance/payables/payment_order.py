@@ -20,6 +20,7 @@ from chassis.money import Money, total
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, Movement
 from services.finance.budget.movements import FundsAct
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.imprest import replenishing
 from services.finance.payables import domain, events, invoice_store, journals, number_store, pack, payment
 from services.finance.payables import payment_store as store
@@ -121,7 +122,7 @@ def issue(
         session,
         "PAYMENT_ORDER",
         entity_id=treasury_agency_id,
-        year=issued_on.year,
+        year=fiscal_calendar().year_of(issued_on),
         document_id=order_id,
         paper_agency_id=row.agency_id,
     )

@@ -26,6 +26,7 @@ from services.finance.budget.changes.virement import (
 )
 from services.finance.budget.domain import Buckets, Document, DocumentKind, Line, MovementKind, SamePerson
 from services.finance.budget.todate import Release, uncovered
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
 
 AGENCY, MAKER, CHECKER = uuid4(), uuid4(), uuid4()
 TODAY = date(2025, 4, 1)
@@ -279,7 +280,7 @@ def broken() -> Iterator[Change]:
 @pytest.mark.parametrize("change", list(broken()))
 def test_a_change_that_no_budget_could_take_is_refused(change: Change):
     with pytest.raises(ChangeInvalid):
-        domain.check_form(change)
+        domain.check_form(change, CALENDAR_YEAR)
 
 
 def test_a_proposer_recalls_and_another_person_decides_once():

@@ -24,6 +24,7 @@ from services.finance.budget.overrides.domain import (
     expired,
     resettled,
 )
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
 
 MAKER, CHECKER = uuid4(), uuid4()
 NOW = datetime(2025, 3, 1, 8, tzinfo=UTC)
@@ -161,7 +162,7 @@ def test_authority_by_an_override_is_for_spending_and_cannot_be_given_away_or_fr
 )
 def test_an_override_lies_within_its_year_and_gives_something(values):
     with pytest.raises(OverrideInvalid):
-        domain.check_form(an_override(**values))
+        domain.check_form(an_override(**values), CALENDAR_YEAR)
 
 
 @pytest.mark.parametrize(

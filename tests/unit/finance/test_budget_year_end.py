@@ -23,6 +23,7 @@ from services.finance.budget.domain import (
 )
 from services.finance.budget.yearend import domain
 from services.finance.budget.yearend.domain import Decision, YearEnd, YearEndAct, YearEndStatus
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
 
 AGENCY, MAKER, CHECKER = uuid4(), uuid4(), uuid4()
 NOW = datetime(2026, 1, 2, 8, tzinfo=UTC)
@@ -81,6 +82,7 @@ def ended(year_end: YearEnd, line: Line, following: Line, *positions: Position) 
         positions,
         next_lines={line.budget_line_id: following.budget_line_id},
         new_id=uuid4,
+        calendar=CALENDAR_YEAR,
     )
     assert act.blockers() == []
     act.end({})
@@ -142,7 +144,9 @@ def test_shares_of_quantity_go_on_where_they_were():
 
 def test_what_is_to_be_carried_needs_a_line_and_orders_advances_and_overrides_block():
     line = a_line(2025, 1_000, Buckets(ordered=1, advanced=2), override=3)
-    act = YearEndAct(a_year_end(), [line], [a_position(line, obligated=5)], next_lines={}, new_id=uuid4)
+    act = YearEndAct(
+        a_year_end(), [line], [a_position(line, obligated=5)], next_lines={}, new_id=uuid4, calendar=CALENDAR_YEAR
+    )
 
     assert len(act.blockers()) == 4
 

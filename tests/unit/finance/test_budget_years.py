@@ -11,6 +11,7 @@ import pytest
 from services.finance.budget.domain import SamePerson
 from services.finance.budget.years import domain
 from services.finance.budget.years.domain import Authorisation, AuthorisationInvalid, AuthorisationStatus, Slice
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
 
 MAKER, CHECKER = uuid4(), uuid4()
 NOW = datetime(2025, 1, 2, 8, tzinfo=UTC)
@@ -69,7 +70,7 @@ def test_n06_only_the_first_slice_is_obligated_and_the_rest_is_future():
 )
 def test_slices_add_up_to_the_price_within_the_ceiling_year_by_year(values):
     with pytest.raises(AuthorisationInvalid):
-        domain.check_form(an_authorisation(**values))
+        domain.check_form(an_authorisation(**values), CALENDAR_YEAR)
 
 
 def test_another_person_decides_once():

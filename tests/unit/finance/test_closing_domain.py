@@ -12,9 +12,11 @@ from services.finance.classification import domain as calendar
 from services.finance.classification.closing import domain
 from services.finance.classification.closing.domain import Blocker, BlockerKind, Reopening, ReopeningStatus
 from services.finance.classification.domain import Area, FiscalPeriod, FiscalYear, PeriodOutOfTurn, PeriodState
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
 
 AGENCY, MAKER, CHECKER = UUID(int=1), UUID(int=2), UUID(int=3)
 AT = datetime(2026, 2, 3, tzinfo=UTC)
+LAST_DAY = date(2025, 12, 31)
 YEAR = FiscalYear(UUID(int=9), AGENCY, 2025, "IDR")
 SOFT, HARD, OPEN, FUTURE = (
     PeriodState.SOFT_CLOSED,
@@ -25,7 +27,7 @@ SOFT, HARD, OPEN, FUTURE = (
 
 
 def period(number: int, area: Area = Area.LEDGER, state: PeriodState = SOFT) -> FiscalPeriod:
-    made = next(one for one in calendar.periods_of(YEAR) if one.number == number and one.area is area)
+    made = next(one for one in calendar.periods_of(YEAR, CALENDAR_YEAR) if one.number == number and one.area is area)
     return replace(made, state=state)
 
 
@@ -92,12 +94,19 @@ def closed_year(adjustment: PeriodState = FUTURE) -> list[FiscalPeriod]:
 @pytest.mark.parametrize("adjustment", [FUTURE, HARD])
 def test_statements_are_issued_when_nothing_of_the_year_may_change(adjustment: PeriodState):
     issued = domain.issue(
-        YEAR, closed_year(adjustment), issued_on=date(2026, 2, 1), document_number="LK-1", today=AT.date()
+        YEAR,
+        closed_year(adjustment),
+        issued_on=date(2026, 2, 1),
+        document_number="LK-1",
+        today=AT.date(),
+        ends_on=LAST_DAY,
     )
 
     assert issued.statements_issued_on == date(2026, 2, 1)
     with pytest.raises(domain.StatementsIssued):
-        domain.issue(issued, closed_year(), issued_on=date(2026, 2, 2), document_number="LK-2", today=AT.date())
+        domain.issue(
+            issued, closed_year(), issued_on=date(2026, 2, 2), document_number="LK-2", today=AT.date(), ends_on=LAST_DAY
+        )
     with pytest.raises(domain.StatementsIssued):
         domain.check_not_issued(issued)
 
@@ -105,13 +114,22 @@ def test_statements_are_issued_when_nothing_of_the_year_may_change(adjustment: P
 @pytest.mark.parametrize("adjustment", [OPEN, SOFT])
 def test_statements_wait_for_an_adjustment_period_that_was_opened(adjustment: PeriodState):
     with pytest.raises(domain.YearNotClosed, match="LEDGER 13"):
-        domain.issue(YEAR, closed_year(adjustment), issued_on=date(2026, 2, 1), document_number="L", today=AT.date())
+        domain.issue(
+            YEAR,
+            closed_year(adjustment),
+            issued_on=date(2026, 2, 1),
+            document_number="L",
+            today=AT.date(),
+            ends_on=LAST_DAY,
+        )
 
 
 @pytest.mark.parametrize("issued_on", [date(2025, 12, 31), date(2026, 2, 4)])
 def test_statements_are_issued_after_their_year_and_not_in_the_future(issued_on: date):
     with pytest.raises(Exception, match="issued_on"):
-        domain.issue(YEAR, closed_year(), issued_on=issued_on, document_number="LK-1", today=AT.date())
+        domain.issue(
+            YEAR, closed_year(), issued_on=issued_on, document_number="LK-1", today=AT.date(), ends_on=LAST_DAY
+        )
 
 
 @pytest.mark.parametrize(("december", "opens"), [(FUTURE, False), (OPEN, False), (SOFT, True), (HARD, True)])

@@ -24,6 +24,7 @@ from services.finance.classification.domain import (
     move,
     periods_of,
 )
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR, FiscalCalendar
 from services.finance.ledger.report_store import last_ended
 
 FROM = date(2025, 1, 1)
@@ -96,7 +97,7 @@ def test_a_mirrored_code_falls_back_to_what_lies_above_it_and_never_above_the_ru
 
 
 def year() -> list:
-    return periods_of(FiscalYear(UUID(int=1), UUID(int=2), 2025, "IDR"))
+    return periods_of(FiscalYear(UUID(int=1), UUID(int=2), 2025, "IDR"), CALENDAR_YEAR)
 
 
 def test_a_year_is_covered_day_by_day_in_every_area():
@@ -127,16 +128,20 @@ def test_a_state_is_not_skipped_and_not_taken_back(state, wanted):
 
 
 @pytest.mark.parametrize(
-    ("day", "period"),
+    ("calendar", "day", "period"),
     [
-        (date(2025, 1, 1), 202500),
-        (date(2025, 1, 31), 202501),
-        (date(2025, 2, 27), 202501),
-        (date(2024, 2, 28), 202401),
-        (date(2024, 2, 29), 202402),
-        (date(2025, 12, 30), 202511),
-        (date(2025, 12, 31), 202513),
+        (CALENDAR_YEAR, date(2025, 1, 1), 202500),
+        (CALENDAR_YEAR, date(2025, 1, 31), 202501),
+        (CALENDAR_YEAR, date(2025, 2, 27), 202501),
+        (CALENDAR_YEAR, date(2024, 2, 28), 202401),
+        (CALENDAR_YEAR, date(2024, 2, 29), 202402),
+        (CALENDAR_YEAR, date(2025, 12, 30), 202511),
+        (CALENDAR_YEAR, date(2025, 12, 31), 202513),
+        (FiscalCalendar(7, named_by_its_end=True), date(2025, 6, 30), 202513),
+        (FiscalCalendar(7, named_by_its_end=True), date(2025, 7, 1), 202600),
+        (FiscalCalendar(7, named_by_its_end=True), date(2025, 12, 31), 202606),
+        (FiscalCalendar(4), date(2026, 3, 31), 202513),
     ],
 )
-def test_the_last_period_that_has_ended_by_a_day(day, period):
-    assert last_ended(day) == period
+def test_the_last_period_that_has_ended_by_a_day(calendar, day, period):
+    assert last_ended(day, calendar) == period

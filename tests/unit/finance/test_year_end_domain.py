@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.finance.classification.domain import Area, FiscalYear, PeriodState, periods_of
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
 from services.finance.ledger import domain as ledger
 from services.finance.ledger.domain import Basis
 from services.finance.ledger.yearend import domain
@@ -32,6 +33,7 @@ def closed(*balances: Balance):
             agency_id=UUID(int=9),
             source_id=UUID(int=8),
             year=2025,
+            last_day=date(2025, 12, 31),
             person_id=UUID(int=7),
         )
         ledger.check(entry, "IDR")
@@ -126,7 +128,7 @@ def test_a_year_is_closed_between_its_months_and_its_statements(months, adjustme
     year = FiscalYear(UUID(int=1), UUID(int=9), 2025, "IDR")
     periods = [
         replace(one, state=adjustment if one.starts_on == date(2025, 12, 31) else months)
-        for one in periods_of(year)
+        for one in periods_of(year, CALENDAR_YEAR)
         if one.area is Area.LEDGER
     ]
 

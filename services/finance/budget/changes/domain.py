@@ -18,6 +18,7 @@ from services.finance.budget.changes import virement
 from services.finance.budget.changes.virement import VirementRule
 from services.finance.budget.domain import Line, SamePerson
 from services.finance.budget.todate import Release
+from services.finance.classification.fiscal_calendar import FiscalCalendar
 
 
 class ChangeKind(Enum):
@@ -145,9 +146,9 @@ class Change:
         }
 
 
-def check_form(change: Change) -> None:
+def check_form(change: Change, calendar: FiscalCalendar) -> None:
     """Refuse what is wrong whatever the state of the budget."""
-    if change.effective_on.year != change.fiscal_year:
+    if calendar.year_of(change.effective_on) != change.fiscal_year:
         raise ChangeInvalid(f"effective_on {change.effective_on} is not in the budget year {change.fiscal_year}")
     if change.kind is ChangeKind.SUPPLEMENTARY and not change.legal_reference:
         raise ChangeInvalid("a supplementary budget names the law that it rests on: give legal_reference")

@@ -24,11 +24,12 @@ from services.finance.budget.domain import AllotmentExceeded, Document, Document
 from services.finance.budget.events import FundsAllotted
 from services.finance.budget.overrides import settling
 from services.finance.budget.todate import Release, uncovered
+from services.finance.classification.pack import fiscal_calendar
 
 
 def propose(session: Session, wanted: Change) -> Change:
     """Keep a change as PROPOSED. What could not be approved now is refused now, with the same words."""
-    domain.check_form(wanted)
+    domain.check_form(wanted, fiscal_calendar())
     _check_new_lines(session, wanted)
     lines = funds.lock_lines(session, wanted.agency_id, wanted.line_ids(), lock=False)
     plan = _plan(session, wanted, [*lines, *(store.as_line(wanted, line) for line in wanted.lines if line.new_line)])

@@ -16,8 +16,9 @@ from uuid import UUID
 
 from chassis.errors import AlreadyExists, InvalidArgument
 from chassis.money import Money
-from services.finance.budget.domain import AllotmentExceeded, Key, Line, Movement, Period, Position, User
-from services.finance.budget.todate import MONTHS, ToDateShortage
+from services.finance.budget.domain import AllotmentExceeded, Key, Line, Movement, Position, User
+from services.finance.budget.todate import ToDateShortage
+from services.finance.classification.fiscal_calendar import PERIODS, Period
 
 
 class Step(Enum):
@@ -72,15 +73,15 @@ def admit(wanted: Sequence[PeriodLimit], present: Iterable[PeriodLimit]) -> list
 
 
 def month_in(year: int, period: Period) -> int | None:
-    """The month of the budget year in which something due in `period` counts; None when it is due after the year."""
+    """The period of the budget year in which something due in `period` counts; None when it is due after the year."""
     if period.year > year:
         return None
-    return period.month if period.year == year else 1
+    return period.number if period.year == year else 1
 
 
-def current_month(year: int, on: date) -> int:
-    """The month of the budget year from which releases are looked at."""
-    return 1 if on.year < year else MONTHS if on.year > year else on.month
+def current_month(year: int, on: Period) -> int:
+    """The period of the budget year from which releases are looked at."""
+    return 1 if on.year < year else PERIODS if on.year > year else on.number
 
 
 def added(
@@ -90,9 +91,9 @@ def added(
     movements: Iterable[Movement],
     *,
     years: Mapping[UUID, int],
-    on: date,
+    on: Period,
 ) -> dict[UUID, dict[int, int]]:
-    """What an act adds (±) to what has reached `step`, by budget line and month of its year."""
+    """What an act adds (±) to what has reached `step`, by budget line and period of its year."""
     found: dict[UUID, dict[int, int]] = {}
 
     def add(line_id: UUID, period: Period, amount: int) -> None:
@@ -113,7 +114,7 @@ def added(
         change = movement.changes
         add(
             movement.budget_line_id,
-            Period.of(on),
+            on,
             change.advanced + change.expended + change.ordered + change.paid,
         )
     return found

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from services.finance.budget.limits.domain import PeriodLimit, Step
 from services.finance.budget.overrides.tables import PeriodLimitRow
+from services.finance.classification.fiscal_calendar import FiscalCalendar
 
 
 def lock_limits(session: Session) -> None:
@@ -55,8 +56,11 @@ def _limit(row: PeriodLimitRow) -> PeriodLimit:
     )
 
 
-def reached(session: Session, step: Step, line_ids: Collection[UUID]) -> dict[UUID, dict[int, int]]:
-    """What has reached `step` or a later one of these lines, by month of their year. What is due later is left out."""
+def reached(
+    session: Session, step: Step, line_ids: Collection[UUID], calendar: FiscalCalendar
+) -> dict[UUID, dict[int, int]]:
+    """What has reached `step` or a later one of these lines, by period of their year. What is due later is left out."""
+    first = {"first_month": calendar.first_month, "named_later": calendar.named_later}
     rows = session.execute(
         text(
             """
@@ -70,18 +74,21 @@ def reached(session: Session, step: Step, line_ids: Collection[UUID]) -> dict[UU
                   and s.year <= b.fiscal_year and (:reserved or p.obligated_minor > 0)
                 union all
                 select m.budget_line_id,
-                       case when extract(year from m.accounting_on) < b.fiscal_year then 1
-                            when extract(year from m.accounting_on) > b.fiscal_year then 12
-                            else extract(month from m.accounting_on) end,
+                       -- In whole months, so that a year that begins with another month needs no other statement.
+                       greatest(1, least(12, 12 * (extract(year from m.accounting_on) - extract(year from b.begins_on))
+                                             + extract(month from m.accounting_on)
+                                             - extract(month from b.begins_on) + 1)),
                        m.advanced_minor + m.expended_minor + m.ordered_minor + m.paid_minor
-                from funds_movement m join budget_line b using (budget_line_id)
+                from funds_movement m
+                join (select budget_line_id, make_date(fiscal_year - :named_later, :first_month, 1) as begins_on
+                      from budget_line) b using (budget_line_id)
                 where m.budget_line_id = any (cast(:ids as uuid[]))
             )
             select budget_line_id, month::integer as month, sum(amount_minor)::bigint as amount
             from due group by 1, 2 having sum(amount_minor) <> 0
             """
         ),
-        {"ids": list(line_ids), "reserved": step is Step.RESERVE},
+        {"ids": list(line_ids), "reserved": step is Step.RESERVE, **first},
     )
     found: dict[UUID, dict[int, int]] = {}
     for row in rows:

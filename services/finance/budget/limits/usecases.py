@@ -16,6 +16,7 @@ from services.finance.budget.limits import domain, store
 from services.finance.budget.limits.domain import PeriodLimit, Step
 from services.finance.budget.movements import FundsAct
 from services.finance.budget.todate import ToDateShortage, to_date_shortage
+from services.finance.classification.pack import fiscal_calendar
 
 # What brings funds to a step. A delivery, a payment or a cancellation is a fact, which no release undoes.
 _TAKING = (MovementKind.RESERVE, MovementKind.OBLIGATE, MovementKind.TRUE_UP)
@@ -44,7 +45,8 @@ def shortages(session: Session, act: FundsAct, agency_id: UUID, *, on: date) -> 
     """Each line and step at which what `act` takes is not released to date, in id order."""
     if not any(m.kind in _TAKING or m.liquidates_movement_id is None for m in act.movements):
         return []
-    found = []
+    calendar = fiscal_calendar()
+    found, period = [], calendar.period_of(on)
     for step in store.steps_on(session, agency_id, on):
         added = domain.added(
             step,
@@ -52,20 +54,20 @@ def shortages(session: Session, act: FundsAct, agency_id: UUID, *, on: date) -> 
             act.positions,
             act.movements,
             years={line_id: line.fiscal_year for line_id, line in act.lines.items()},
-            on=on,
+            on=period,
         )
         asking = sorted(line_id for line_id, months in added.items() if any(part > 0 for part in months.values()))
         if not asking:
             continue
         releases = request_store.releases(session, asking)
-        reached = store.reached(session, step, asking)
+        reached = store.reached(session, step, asking, calendar)
         for line_id in asking:
             line = act.before[line_id]
             short = to_date_shortage(
                 releases.get(line_id, []),
                 reached.get(line_id, {}),
                 added[line_id],
-                current_month=domain.current_month(line.fiscal_year, on),
+                current_month=domain.current_month(line.fiscal_year, period),
             )
             if short is not None:
                 found.append(ReleaseShortage(line, step, short))

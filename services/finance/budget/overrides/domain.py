@@ -16,6 +16,7 @@ from uuid import UUID
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from services.finance.budget.domain import Line, LineStatus, SamePerson
+from services.finance.classification.fiscal_calendar import FiscalCalendar
 
 
 class OverrideStatus(Enum):
@@ -98,10 +99,10 @@ class Override:
         return sum(item.open for item in self.items)
 
 
-def check_form(override: Override) -> None:
+def check_form(override: Override, calendar: FiscalCalendar) -> None:
     """Refuse what is wrong whatever the state of the budget."""
     year = override.fiscal_year
-    if override.effective_on.year != year or override.expires_on.year != year:
+    if calendar.year_of(override.effective_on) != year or calendar.year_of(override.expires_on) != year:
         raise OverrideInvalid(
             f"it begins on {override.effective_on} and expires on {override.expires_on}: an override lies within its "
             f"budget year {year} and never outlives it"

@@ -15,11 +15,12 @@ from services.finance.budget.domain import Line
 from services.finance.budget.overrides import domain, settling, store
 from services.finance.budget.overrides.domain import Override, OverrideStatus
 from services.finance.budget.overrides.events import BudgetOverrideChanged
+from services.finance.classification.pack import fiscal_calendar
 
 
 def propose(session: Session, wanted: Override) -> Override:
     """Keep an override as PROPOSED: it gives nothing before another person opens it."""
-    domain.check_form(wanted)
+    domain.check_form(wanted, fiscal_calendar())
     domain.check_nodes(wanted, _named(session, wanted, lock=False).values())
     if not store.insert_override(session, wanted):
         raise domain.OverrideNumberTaken(

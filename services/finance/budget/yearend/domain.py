@@ -24,11 +24,11 @@ from services.finance.budget.domain import (
     Line,
     Movement,
     MovementKind,
-    Period,
     Position,
     SamePerson,
     nodes,
 )
+from services.finance.classification.fiscal_calendar import FiscalCalendar, Period
 
 _BLOCKERS_SHOWN = 20
 
@@ -114,11 +114,6 @@ class YearEnd:
     decision_reason: str = ""
     version: int = 1
 
-    @property
-    def ends_on(self) -> date:
-        """The last day of the year."""
-        return date(self.fiscal_year, 12, 31)
-
     def decision_on(self, position: Position) -> Decision:
         """What becomes of an obligation: as named; else posts are cancelled, which their year alone pays."""
         named = self.decisions.get(position.key)
@@ -127,9 +122,9 @@ class YearEnd:
         return Decision.CANCEL if position.document.kind is DocumentKind.POSITION else self.default
 
 
-def check_form(year_end: YearEnd) -> None:
+def check_form(year_end: YearEnd, calendar: FiscalCalendar) -> None:
     """Refuse a day of opening that is not in the next year."""
-    if year_end.opened_on.year != year_end.fiscal_year + 1:
+    if calendar.year_of(year_end.opened_on) != year_end.fiscal_year + 1:
         raise InvalidArgument.field("budget_year_end.opened_on", f"not a day of {year_end.fiscal_year + 1}")
 
 
@@ -180,8 +175,10 @@ class YearEndAct:
         *,
         next_lines: Mapping[UUID, UUID],
         new_id: Callable[[], UUID],
+        calendar: FiscalCalendar,
     ) -> None:
         self.year_end = year_end
+        self._first = calendar.period_of(year_end.opened_on)
         self.before: Mapping[UUID, Line] = {line.budget_line_id: line for line in lines}
         self.lines: dict[UUID, Line] = dict(self.before)
         self.positions: list[Position] = []
@@ -283,10 +280,9 @@ class YearEndAct:
         """What was due in the year that ended is due on the day of opening; what is due later stays."""
         if not obligated:
             return {}
-        first = Period.of(self.year_end.opened_on)
         found: dict[Period, int] = {}
         for period, amount in position.schedule.items():
-            due = max(period, first, key=lambda one: (one.year, one.month))
+            due = max(period, self._first, key=lambda one: (one.year, one.number))
             found[due] = found.get(due, 0) + amount
         return found
 

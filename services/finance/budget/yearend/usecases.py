@@ -21,6 +21,7 @@ from services.finance.budget.overrides import settling
 from services.finance.budget.yearend import domain, store
 from services.finance.budget.yearend.domain import YearEnd, YearEndAct, YearEndStatus
 from services.finance.budget.yearend.events import BudgetYearEndChanged
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger.domain import Basis, JournalEntry, Line
 
 # Two lines each; an entry holds at most 2 000.
@@ -29,7 +30,7 @@ _PAIRS_PER_ENTRY = 900
 
 def propose(session: Session, wanted: YearEnd) -> YearEnd:
     """Keep the end of a year as PROPOSED. What stands in its way now is told now."""
-    domain.check_form(wanted)
+    domain.check_form(wanted, fiscal_calendar())
     act, blockers = _act(session, wanted, lock=False)
     if blockers:
         raise domain.blocked(blockers)
@@ -54,7 +55,10 @@ def approve(session: Session, budget_year_end_id: UUID, *, person_id: UUID, at: 
     authority_store.save_authority(session, act.before, act.lines)
     funds.save_lines(session, act.before, act.lines)
     entry_id = _post(session, approved, act, owed, person_id=person_id)
-    for movements, on, journal_id in ((act.ended, approved.ends_on, None), (act.opened, approved.opened_on, entry_id)):
+    for movements, on, journal_id in (
+        (act.ended, fiscal_calendar().last_day(approved.fiscal_year), None),
+        (act.opened, approved.opened_on, entry_id),
+    ):
         funds.insert_movements(
             session,
             approved.agency_id,
@@ -128,7 +132,7 @@ def _act(session: Session, year_end: YearEnd, *, lock: bool) -> tuple[YearEndAct
         lines = settling.as_of(session, lines, on=year_end.opened_on)
     named = store.open_document_lines(session, list(pairs))
     positions = [one for one in funds.positions(session, named) if one.key.budget_line_id in pairs]
-    act = YearEndAct(year_end, lines, positions, next_lines=next_lines, new_id=new_id)
+    act = YearEndAct(year_end, lines, positions, next_lines=next_lines, new_id=new_id, calendar=fiscal_calendar())
     direct = store.direct_spending(session, list(pairs))
     blockers = act.blockers() + store.payables_under_way(session, list(pairs))
     currencies = sorted({line.currency for line in lines})

@@ -15,6 +15,7 @@ from uuid import UUID
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from chassis.money import Money, total
 from services.finance.budget.domain import SamePerson
+from services.finance.classification.fiscal_calendar import FiscalCalendar
 
 
 class AuthorisationStatus(Enum):
@@ -95,7 +96,7 @@ class Authorisation:
         return total(one.amount for one in self.slices if one.obligated_on is None)
 
 
-def check_form(authorisation: Authorisation) -> None:
+def check_form(authorisation: Authorisation, calendar: FiscalCalendar) -> None:
     """Refuse slices that are no several years, do not add up to the price, or a price above the ceiling."""
 
     def money(minor: int) -> str:
@@ -104,7 +105,7 @@ def check_form(authorisation: Authorisation) -> None:
     years = [one.fiscal_year for one in authorisation.slices]
     if len(years) < 2 or sorted(set(years)) != years:
         raise AuthorisationInvalid(f"slices of the years {years}: name at least two years, each once, in order")
-    if authorisation.effective_on.year != years[0]:
+    if calendar.year_of(authorisation.effective_on) != years[0]:
         raise AuthorisationInvalid(f"it begins on {authorisation.effective_on}, its first slice is of {years[0]}")
     if authorisation.slices[0].budget_line_id is None:
         raise AuthorisationInvalid("the first slice names the budget line that pays it")

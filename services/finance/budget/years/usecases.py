@@ -18,11 +18,12 @@ from services.finance.budget.store import biggest_users
 from services.finance.budget.years import domain, store
 from services.finance.budget.years.domain import Authorisation, AuthorisationStatus, Slice
 from services.finance.budget.years.events import MultiYearAuthorisationChanged
+from services.finance.classification.pack import fiscal_calendar
 
 
 def propose(session: Session, wanted: Authorisation) -> Authorisation:
     """Keep an authorisation as PROPOSED; it obligates nothing before another person approves it."""
-    domain.check_form(wanted)
+    domain.check_form(wanted, fiscal_calendar())
     if not store.insert_authorisation(session, wanted):
         raise domain.ContractAuthorised(
             f"the agency has a multi-year authorisation {wanted.document_number}, or one of contract "

@@ -199,11 +199,17 @@ def decide(
 
 
 def issue(
-    year: FiscalYear, periods: Iterable[FiscalPeriod], *, issued_on: date, document_number: str, today: date
+    year: FiscalYear,
+    periods: Iterable[FiscalPeriod],
+    *,
+    issued_on: date,
+    document_number: str,
+    today: date,
+    ends_on: date,
 ) -> FiscalYear:
     """The year with its statements issued. Refused: issued before, months that may still change."""
     check_not_issued(year)
-    if not date(year.year, 12, 31) < issued_on <= today:
+    if not ends_on < issued_on <= today:
         raise InvalidArgument.field(
             "issued_on", f"{issued_on} is not between the end of {year.year} and today, {today}"
         )

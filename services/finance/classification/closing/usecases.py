@@ -23,6 +23,7 @@ from services.finance.classification.domain import (
     FiscalYear,
     PeriodOutOfTurn,
 )
+from services.finance.classification.pack import fiscal_calendar
 
 
 def propose(session: Session, reopening: Reopening) -> Reopening:
@@ -114,7 +115,14 @@ def issue_statements(
     )
     fiscal_year = _year(session, agency_id, year)
     periods = calendar.list_periods(session, agency_id=agency_id, year=year)
-    issued = domain.issue(fiscal_year, periods, issued_on=issued_on, document_number=document_number, today=at.date())
+    issued = domain.issue(
+        fiscal_year,
+        periods,
+        issued_on=issued_on,
+        document_number=document_number,
+        today=at.date(),
+        ends_on=fiscal_calendar().last_day(fiscal_year.year),
+    )
     store.add_statements(session, issued, person_id=person_id, at=at)
     outbox.emit(session, FinancialStatementsIssued(issued))
     return issued

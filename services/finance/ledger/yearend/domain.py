@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from chassis.errors import FailedPrecondition
 from chassis.money import checked
 from services.finance.classification.domain import ADJUSTMENT_PERIOD, FiscalPeriod, PeriodState
-from services.finance.ledger.domain import LINES_MAX, Basis, JournalEntry, Line, adjustment_day
+from services.finance.ledger.domain import LINES_MAX, Basis, JournalEntry, Line
 
 CLOSING = "CLOSING"
 # Kinds of accounts that hold a year's results; the budget basis has estimates in equity accounts beside them.
@@ -145,15 +145,21 @@ def close(
 
 
 def entry(
-    lines: tuple[Line, ...], *, journal_entry_id: UUID, agency_id: UUID, source_id: UUID, year: int, person_id: UUID
+    lines: tuple[Line, ...],
+    *,
+    journal_entry_id: UUID,
+    agency_id: UUID,
+    source_id: UUID,
+    year: int,
+    last_day: date,
+    person_id: UUID,
 ) -> JournalEntry:
-    """A closing entry, in the adjustment period."""
-    day = adjustment_day(year)
+    """A closing entry, in the adjustment period, which is the year's last day."""
     return JournalEntry(
         journal_entry_id=journal_entry_id,
         agency_id=agency_id,
-        effective_on=day,
-        accounting_on=day,
+        effective_on=last_day,
+        accounting_on=last_day,
         description=f"Closing of {year}",
         source_kind=CLOSING,
         source_id=source_id,

@@ -13,9 +13,9 @@ from services.finance.classification import mapping
 from services.finance.classification import store as calendar
 from services.finance.classification.closing.domain import check_not_issued
 from services.finance.classification.domain import ADJUSTMENT_PERIOD, Area
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.classification.usecases import year_unknown
 from services.finance.ledger import usecases as posting
-from services.finance.ledger.domain import adjustment_day
 from services.finance.ledger.yearend import domain, store
 from services.finance.ledger.yearend.domain import Targets, YearClosing
 from services.finance.ledger.yearend.events import FiscalYearClosed
@@ -33,8 +33,8 @@ def close(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: 
         raise year_unknown(agency_id, year)
     check_not_issued(fiscal_year)
     domain.check_ready(calendar.list_periods(session, agency_id=agency_id, year=year, area=Area.LEDGER))
-    currency = fiscal_year.functional_currency
-    roles = mapping.accounts_for(session, [("EQUITY", ""), ("SAL-RESULT", ""), ("SAL", "")], on=adjustment_day(year))
+    currency, last_day = fiscal_year.functional_currency, fiscal_calendar().last_day(year)
+    roles = mapping.accounts_for(session, [("EQUITY", ""), ("SAL-RESULT", ""), ("SAL", "")], on=last_day)
     targets = Targets(roles["EQUITY", ""], roles["SAL-RESULT", ""], roles["SAL", ""])
     entries, results = domain.close(store.balances(session, agency_id, year, currency), targets, currency)
     closing_id = new_id()
@@ -47,6 +47,7 @@ def close(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: 
                 agency_id=agency_id,
                 source_id=closing_id,
                 year=year,
+                last_day=last_day,
                 person_id=person_id,
             )
             for lines in entries
