@@ -3,7 +3,7 @@
 A service lists what it tells, in `services/<service>/verify.py`:
 
     TOLD = (
-        Told("kelola.finance.v1.JournalEntryPosted", "select journal_entry_id as key, journal_entry_id as born …"),
+        told("kelola.hr.v1.EmployeeHired", "employee", "employee_id"),
         versions("kelola.hr.v1.UnitCreated", "kelola.hr.v1.UnitChanged", table="unit", key="unit_id"),
     )
 

@@ -16,7 +16,6 @@ from services.finance.treasury import verify as treasury
 _EVENTS = "kelola.finance.v1."
 # InvoiceHeld is not here: an invoice is matched anew with every receipt, and held again when the reasons change.
 TOLD = (
-    told(f"{_EVENTS}JournalEntryPosted", "journal_entry", "journal_entry_id"),
     Told(
         (f"{_EVENTS}AppropriationChanged",),
         "select appropriation_id as key, appropriation_id as born from appropriation where status = 'ACTIVE'"
@@ -99,11 +98,12 @@ NUMBERED = (
 
 
 def effects(connection: Connection) -> Findings:
-    """I6: each effect and its one event, and each movement of funds in one event."""
+    """I6: each effect and its one event, and each journal entry and movement of funds in one event."""
     return together(
         [
             compare(connection, TOLD),
             versions_that_were(connection, NUMBERED),
+            ledger.entries_told(connection),
             budget.movements_told(connection),
         ]
     )

@@ -44,6 +44,8 @@ def test_t2_effects_are_exactly_once_when_the_relay_is_killed_twenty_times(town:
         stock_up(town, label)
     before = {label: _movements(town, label) for label in labels}
     settle(town)
+    for label in labels:
+        finance_follows(town, town.foundation.agencies[label])
     # Receipts are booked by their own documents, so entries are compared with what was there before.
     entries = {label: rows(town, "finance", _BOOKED, a=town.foundation.agencies[label])[0][0] for label in labels}
     storekeepers = [threading.Thread(target=_issue, args=(town, label)) for label in labels]

@@ -99,7 +99,7 @@ EFFECTS = [
     *(
         untold("finance", event)
         for event in (
-            *("JournalEntryPosted", "AppropriationChanged", "FundsAllotted", "FundsRefused", "InvoiceApproved"),
+            *("AppropriationChanged", "FundsAllotted", "FundsRefused", "InvoiceApproved"),
             *("PaymentRequested", "PaymentAuthorised", "PaymentOrdered", "PaymentMade", "PaymentRejected"),
         )
     ),
@@ -108,6 +108,14 @@ EFFECTS = [
         "update outbox set type = 'lost.' || type where id ="
         " (select min(id) from outbox where type like '%.FundsReserved')",
         "update outbox set type = substr(type, 6) where type like 'lost.%.FundsReserved'",
+        "I6",
+        "is told by no event",
+    ),
+    Break(
+        "finance",
+        "update outbox set type = 'lost.' || type where id ="
+        " (select min(id) from outbox where type like '%.JournalEntriesPosted')",
+        "update outbox set type = substr(type, 6) where type like 'lost.%.JournalEntriesPosted'",
         "I6",
         "is told by no event",
     ),

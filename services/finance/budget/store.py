@@ -24,12 +24,12 @@ from services.finance.budget.domain import (
     Line,
     LineStatus,
     Movement,
-    Period,
     Position,
     SamePerson,
     Source,
     User,
 )
+from services.finance.classification.fiscal_calendar import Period
 
 _BUCKET_COLUMNS = [f"{name}_minor" for name in BUCKET_NAMES]
 USERS_SHOWN = 3

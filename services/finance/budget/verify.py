@@ -267,7 +267,8 @@ def problems(connection: Connection) -> list[Problem]:
 
 # What each kind of movement is told by, and the amount that its event names. A reservation that a cancelled order
 # opens again (it names the movement that it opens) has no event of its own: the order's release is told. What payments
-# and variances move is told by their own papers, what a year's end moves by the year's end.
+# and variances move is told by their own papers, what a year's end moves by the
+# year's end, what an entry posted by hand spends by the entry (`ledger.verify`).
 _TOLD = wire.EVENT_OF_MOVEMENT
 # Compared here, movement by movement.
 FUNDS_EVENTS = frozenset(_TOLD.values())
@@ -278,7 +279,7 @@ _MOVEMENTS = """
                      when 'RELEASE' then greatest(-reserved_minor - obligated_minor, 0)
                      else obligated_minor end as amount,
            coalesce(recorded_at < cast(:since as timestamptz), false) as old
-    from funds_movement where kind = any(:kinds) and document_kind <> 'YEAR_END'
+    from funds_movement where kind = any(:kinds) and document_kind not in ('YEAR_END', 'JOURNAL_ENTRY')
 """
 _PAGE = 1_000
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from chassis.verify import PROBLEMS_MAX, Problem
+from chassis.told import kept_since
+from chassis.verify import PROBLEMS_MAX, Findings, Problem
+from services.finance.ledger import wire
 
 # I1: per entity, basis and fund in the functional currency; lines without a functional amount per currency.
 _I1 = """
@@ -163,3 +167,55 @@ def problems(connection: Connection) -> list[Problem]:
         for row in rows(_REVERSALS)
     ]
     return found
+
+
+_PAGE = 1_000
+_TOLD = "select body from outbox where type = 'kelola.finance.v1.JournalEntriesPosted' order by id"
+# What each entry posted by hand spent is told with the entry; documents' movements have events of their own.
+_POSTED = """
+    select e.journal_entry_id, coalesce(e.recorded_at < cast(:since as timestamptz), false) as old,
+           array_agg(m.funds_movement_id) filter (where m.expended_minor <> 0) as movements,
+           array_agg(m.expended_minor) filter (where m.expended_minor <> 0) as amounts
+    from journal_entry e
+    left join funds_movement m
+           on m.document_id = e.journal_entry_id and m.document_kind = 'JOURNAL_ENTRY'
+    group by e.journal_entry_id
+"""
+
+
+def entries_told(connection: Connection) -> Findings:
+    """I6: each journal entry stands in exactly one JournalEntriesPosted, with what it spent of its budget lines."""
+    told: dict[UUID, dict[UUID, int]] = {}
+    problems: list[Problem] = []
+    for event in connection.execute(text(_TOLD).execution_options(yield_per=_PAGE)):
+        for entry_id, spent in wire.told_entries(bytes(event.body)):
+            if entry_id in told:
+                problems.append(Problem("I6", f"journal entry {entry_id} is told twice"))
+            told[entry_id] = spent
+    compared = old = 0
+    query = text(_POSTED).execution_options(yield_per=_PAGE)
+    for row in connection.execute(query, {"since": kept_since(connection)}):
+        spent_here = dict(zip(row.movements or (), row.amounts or (), strict=True))
+        spent_told = told.pop(row.journal_entry_id, None)
+        if spent_told == spent_here:
+            compared += 1
+        elif spent_told is None and row.old:
+            old += 1
+        elif spent_told is None:
+            problems.append(Problem("I6", f"journal entry {row.journal_entry_id} is told by no event"))
+        else:
+            problems.append(
+                Problem(
+                    "I6",
+                    f"journal entry {row.journal_entry_id} spent {_minor(spent_here)}, its event says "
+                    f"{_minor(spent_told)}",
+                )
+            )
+    problems += [Problem("I6", f"an event tells of journal entry {entry_id}, which is not there") for entry_id in told]
+    remarks = [f"{old} journal entries are older than what the outbox keeps; not compared"] if old else []
+    return Findings(problems[:PROBLEMS_MAX], {"journal_entries_told": compared}, remarks)
+
+
+def _minor(spent: Mapping[UUID, int]) -> str:
+    moved = ", ".join(f"{amount} minor units by {movement_id}" for movement_id, amount in sorted(spent.items()))
+    return moved or "nothing"

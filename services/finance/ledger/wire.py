@@ -291,6 +291,17 @@ def _entries_posted(event: EntriesPosted) -> outbox.Envelope:
     )
 
 
+def told_entries(body: bytes) -> list[tuple[UUID, dict[UUID, int]]]:
+    """The entries that a JournalEntriesPosted tells of, and what each spent: minor units by movement of funds."""
+    return [
+        (
+            UUID(one.journal_entry_id),
+            {UUID(each.funds_movement_id): from_money(each.amount).minor for each in one.spent},
+        )
+        for one in ledger_events_pb2.JournalEntriesPosted.FromString(body).entries
+    ]
+
+
 def _posted_entry(posted: Posted) -> ledger_events_pb2.PostedEntry:
     entry = posted.entry
     return ledger_events_pb2.PostedEntry(

@@ -252,8 +252,8 @@ def test_the_relays_pod_sends_through_these_rules(cluster, authority, database, 
         (folder / name).write_bytes(authority.file(source).read_bytes())
     serving, relaying = (create_engine(sqlalchemy_url(url)) for url in (books.app_url, books.reader_url))
     with serving.begin() as connection:
-        fact = ledger_events_pb2.JournalEntryPosted(journal_entry_id=str(uuid4()))
-        outbox.emit(connection, outbox.Envelope(fact, fact.journal_entry_id, None, 1))
+        fact = ledger_events_pb2.JournalEntriesPosted(agency_id=str(uuid4()))
+        outbox.emit(connection, outbox.Envelope(fact, str(uuid4()), None, 1))
     pod = pods()["finance-relay"]
     given = {
         "KELOLA_BROKER_SERVERS": cluster.secure,

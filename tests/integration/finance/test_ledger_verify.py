@@ -126,3 +126,32 @@ def test_verify_finds_what_was_altered(books: Books, agency: Agency, what: str):
     assert expected <= found
     assert minor(posted.lines[0].debit) == 500
     assert EXPENSE not in agency.balances()
+
+
+UNTOLD = {
+    "an event that is gone": "delete from outbox where key = :entry",
+    "an event that was sent twice": (
+        "insert into outbox (event_id, type, topic, key, sequence, agency_id, body)"
+        " select gen_random_uuid(), type, topic, key, 2, agency_id, body from outbox where key = :entry"
+    ),
+    "an entry that nobody posted": "delete from journal_entry where journal_entry_id::text = :entry",
+    "a movement of another amount": (
+        "update funds_movement set expended_minor = expended_minor + 1 where document_id::text = :entry"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNTOLD)
+def test_each_entry_is_told_once(books: Books, agency: Agency, what: str):
+    posted = agency.post(agency.spending(agency.budget_line(100), 5))
+
+    engine = create_engine(sqlalchemy_url(books.superuser_url))
+    with engine.connect() as connection:
+        assert verify.entries_told(connection).problems == []
+        connection.execute(text("set local session_replication_role = replica"))
+        connection.execute(text(UNTOLD[what]), {"entry": posted.journal_entry_id})
+        found = [problem.what for problem in verify.entries_told(connection).problems]
+        connection.rollback()
+    engine.dispose()
+
+    assert [posted.journal_entry_id in one for one in found] == [True]

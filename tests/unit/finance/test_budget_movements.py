@@ -23,10 +23,10 @@ from services.finance.budget.domain import (
     Line,
     LineStatus,
     LiquidationExceeded,
-    Period,
     Position,
 )
 from services.finance.budget.movements import FundsAct
+from services.finance.classification.fiscal_calendar import Period
 
 AGENCY = uuid4()
 DAY = date(2026, 3, 10)

@@ -17,13 +17,12 @@ from services.finance.budget.domain import (
     DocumentKind,
     Key,
     Line,
-    Period,
     Position,
     SamePerson,
 )
 from services.finance.budget.yearend import domain
 from services.finance.budget.yearend.domain import Decision, YearEnd, YearEndAct, YearEndStatus
-from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR, Period
 
 AGENCY, MAKER, CHECKER = uuid4(), uuid4(), uuid4()
 NOW = datetime(2026, 1, 2, 8, tzinfo=UTC)
