@@ -324,6 +324,7 @@ def test_a_parked_event_is_dropped_with_a_reason_and_a_replay_does_not_bring_it_
     with refusing_names(system, "CV Dibuang"):
         legal_entity_id = _legal_entity(kelola, government, "CV Dibuang")
         (parked,) = wait_until(lambda: _parked_of(kelola, legal_entity_id), what="the event is parked", seconds=60)
+        wait_until(lambda: _asleep(system, parked["parked_id"]), what="the next try of its own is far", seconds=60)
 
     without_reason = kelola("events", "drop", "logistics", str(parked["parked_id"]), "--reason", " ", status=1)
     dropped = kelola("events", "drop", "logistics", str(parked["parked_id"]), "--reason", "a test's entity")

@@ -6,6 +6,7 @@ which is the superuser there.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
 
 from chassis.local import broker as local_broker
 from chassis.local.broker import KafkaBroker
@@ -31,6 +41,15 @@ _KINDS = {
     "group": ResourceType.GROUP,
     "transactionalId": ResourceType.TRANSACTIONAL_ID,
 }
+
+_SECONDS = 60
+_EVERY_RULE = ACLFilter(
+    None,
+    None,
+    ACLOperation.ANY,
+    ACLPermissionType.ANY,
+    ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
+)
 
 
 def documents(name: str) -> list[dict[str, Any]]:
@@ -159,7 +178,13 @@ class SecureKafka(KafkaBroker):
                     for one in documents("topics.yaml")
                 }
             )
-            admin.create_acls([rule for user in documents("users.yaml") for rule in _rules(user)])
+            rules = [rule for user in documents("users.yaml") for rule in _rules(user)]
+            admin.create_acls(rules)
+            # The controller has them at once, the broker that decides a moment later.
+            end = time.monotonic() + _SECONDS
+            while len(admin.describe_acls(_EVERY_RULE)[0]) < len(rules):
+                assert time.monotonic() < end, "the broker does not know its rules"
+                time.sleep(0.1)
         finally:
             admin.close()
 
