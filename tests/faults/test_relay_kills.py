@@ -119,7 +119,7 @@ def test_t20_a_relay_that_is_asked_to_end_under_load_sends_what_was_committed_be
         wait_until(lambda: load.served["journal"] > 10, what="journal entries")
         # A relay that stands still for a moment has something left to send when it is asked to end.
         child.signal(signal.SIGSTOP)
-        wait_until(lambda: len(rows(town, "finance", unsent)) > 10, what="unsent events")
+        wait_until(lambda: len(rows(town, "finance", unsent)) > 10, what="unsent events", seconds=60)
         waiting = {row[0] for row in rows(town, "finance", unsent)}
         child.signal(signal.SIGTERM)
         child.signal(signal.SIGCONT)
