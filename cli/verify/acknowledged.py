@@ -31,6 +31,12 @@ WITHOUT_IDS = {
     "kelola.finance.v1.JournalTemplateService.RunJournalTemplates",
 }
 
+# RPCs that act on rows which their requests name by something else than an id: an agency's year, a year's slices.
+_ACTS = {
+    "kelola.finance.v1.FiscalClosingService.IssueFinancialStatements",
+    "kelola.finance.v1.MultiYearService.OpenMultiYearSlices",
+}
+
 # Classifications are asked for by their natural key: what is there already, and is the same, is the answer.
 _THERE_OR_MADE = {
     *("account_id", "dimension_value_id", "account_mapping_id"),
@@ -84,7 +90,7 @@ def _acknowledgement(method: MethodDescriptor) -> Acknowledgement:
         # Each message of the stream is answered by itself: with the resource that it carries.
         (reply,) = {field.message_type for field in asked.values() if field.message_type is not None}
     named = tuple(_named(reply, (), own_only=not reply.name.endswith("Response")))
-    makes = not {"name", "update_mask"} & set(asked)
+    makes = not {"name", "update_mask"} & set(asked) and method.full_name not in _ACTS
     made = frozenset(each.column for each in named if makes and each.column not in {*asked, *_THERE_OR_MADE})
     return Acknowledgement(method.full_name, reply, named, made)
 

@@ -33,7 +33,7 @@ TOLD = (
     ),
     told(f"{_EVENTS}PaymentOrdered", "payment_order", "payment_order_id", where="order_number is not null"),
     told(f"{_EVENTS}PaymentMade", "payment_order", "payment_order_id", where="status = 'DEBITED'"),
-    told(f"{_EVENTS}PaymentRejected", "payment_order", "payment_order_id", where="status = 'REJECTED'"),
+    told(f"{_EVENTS}PaymentRejected", "payment_order", "payment_order_id", where="status in ('REJECTED', 'STOPPED')"),
     told(f"{_EVENTS}BillCertified", "bill", "bill_id", where="status = 'CERTIFIED'"),
     told(f"{_EVENTS}ImprestSettled", "imprest", "imprest_id", where="status = 'SETTLED'"),
     told(f"{_EVENTS}ApprovalEnded", "approval", "approval_id", where="status <> 'PENDING'"),

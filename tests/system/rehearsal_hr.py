@@ -15,6 +15,8 @@ from kelola.hr.v1 import employee_pb2, payroll_pb2, position_pb2, unit_pb2
 from tests.system.rehearsal import JANUARY_FIRST, TODAY, YEAR, Company, mask, rupiah
 from tests.system.rehearsal_finance import Budget
 
+# A run that finance accepts by itself, so that hr does not know it.
+FOREIGN_PAYROLL = "PAY-UJI"
 _PENDING = (employee_pb2.EMPLOYEE_STATE_PENDING, employee_pb2.EMPLOYEE_STATE_SEPARATING)
 
 
@@ -178,7 +180,7 @@ def _foreign_payroll(company: Company, budget: Budget) -> None:
         payables_pb2.AcceptPayrollRequest(
             agency_id=company.agencies["unit"],
             payroll_run_id=str(uuid4()),
-            payroll_run_number="PAY-UJI",
+            payroll_run_number=FOREIGN_PAYROLL,
             charges=[
                 payables_pb2.PayrollCharge(
                     budget_line_id=budget.lines[accounts_by_component()["BASE_PAY"]],

@@ -9,6 +9,7 @@ from uuid import uuid4
 from chassis.wire import to_date
 from kelola.finance.v1 import payables_pb2, treasury_pb2
 from tests.system.rehearsal import TODAY, Company
+from tests.system.rehearsal_hr import FOREIGN_PAYROLL
 from tests.system.rehearsal_logistics import order_numbered
 from tests.unit.finance import bank_samples
 
@@ -94,7 +95,14 @@ def _open_pay(company: Company) -> list[str]:
         agency_id=company.agencies["unit"], status=payables_pb2.PAYABLE_STATUS_OPEN, page_size=500
     )
     listed = company.read(request, by="expenditure_treasurer").payables
-    return [next(each.payable_id for each in listed if each.creditor == "EMPLOYEES")]
+    # Not that of the run which hr never heard of.
+    return [
+        next(
+            each.payable_id
+            for each in listed
+            if each.creditor == "EMPLOYEES" and each.source_document_number != FOREIGN_PAYROLL
+        )
+    ]
 
 
 def _stop(company: Company, order: Any) -> None:

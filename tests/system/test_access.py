@@ -36,6 +36,7 @@ _COMMON = {
     "finance.account.": "one chart for all",
     "finance.account_mapping.": "one chart for all",
     "finance.dimension_value.": "one chart for all",
+    "finance.approval_rule.": "one approval matrix for all",
     "finance.exchange_rate.": "one set of rates for all",
     "finance.virement_rule.": "one law of virement for all",
     "identity.agency.read": "how governments are organised is public",

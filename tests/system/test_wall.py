@@ -41,6 +41,7 @@ _OUTSIDE = {
         "journal_clock": "the work list of the scheduled round: ids and days alone",
         "number_queue": "the numberer's work list: ids alone",
         "number_series": "the last number of a series",
+        "virement_rule": "one law of virement for all",
     },
     "hr": {},
     "logistics": {

@@ -48,7 +48,11 @@ class DelegationNotYours(FailedPrecondition):
 def add_rules(session: Session, rules: Sequence[Rule]) -> list[Rule]:
     """Add rules, all or none; one that is there with the same content is taken as it is."""
     added = []
-    for one in rules:
+    for nth, one in enumerate(rules):
+        if one.amount_from.minor < 0:
+            raise InvalidArgument.field(f"approval_rules[{nth}].amount_from", "must not be below zero")
+        if one.valid_to is not None and one.valid_to <= one.valid_from:
+            raise InvalidArgument.field(f"approval_rules[{nth}].valid_to", f"{one.valid_to} is not after valid_from")
         rule_id = store.add_rule(
             session,
             {

@@ -63,6 +63,8 @@ class BillingEntrypoints:
     @rpc(BILLING)
     def list_prepayments(self, request, call):
         with self.db.read(call) as session:
+            if request.contract_id:
+                store.terms(session, contract_id=to_uuid(request.contract_id, "contract_id"))
             shown, token = _page(session, "prepayment", request)
         return billing_pb2.ListPrepaymentsResponse(
             prepayments=[wire.prepayment_message(row) for row in shown], next_page_token=token

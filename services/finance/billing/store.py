@@ -51,6 +51,14 @@ def insert(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> N
     session.execute(text(f"insert into {table} ({columns}) values ({values})"), [dict(row) for row in rows])  # noqa: S608
 
 
+def insert_once(session: Session, table: str, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless another one has its natural key, perhaps since a moment ago; whether it is new."""
+    columns = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    statement = f"insert into {table} ({columns}) values ({values}) on conflict do nothing returning 1"  # noqa: S608
+    return session.execute(text(statement), dict(row)).first() is not None
+
+
 def terms(session: Session, *, contract_id: UUID | None = None, contract_terms_id: UUID | None = None) -> Row[Any]:
     """The terms of a contract; NOT_FOUND when the caller does not see them."""
     row = session.execute(

@@ -34,6 +34,12 @@ class TermsKnown(AlreadyExists):
     reason = "CONTRACT_TERMS_KNOWN"
 
 
+class BillKnown(AlreadyExists):
+    """The contract has a bill of that number that was not rejected."""
+
+    reason = "BILL_KNOWN"
+
+
 @dataclass(frozen=True)
 class NewTerms:
     """Terms to register."""
@@ -61,33 +67,31 @@ def register_terms(session: Session, new: NewTerms, *, person_id: UUID, at: date
     rule = pack.terms_rule(new.supplier_class, new.signed_on)
     withheld = new.retention_kind is RetentionKind.WITHHELD
     price, terms_id = total(one.price_minor for one in obligations), new_id()
-    if store.page(session, "contract_terms", agency_id=None, contract_id=new.contract_id, after=None, limit=1):
-        raise TermsKnown(f"contract {obligations[0].contract_number} has its terms already")
-    store.insert(
+    is_new = store.insert_once(
         session,
         "contract_terms",
-        [
-            {
-                "contract_terms_id": terms_id,
-                "agency_id": new.agency_id,
-                "contract_id": new.contract_id,
-                "contract_number": obligations[0].contract_number,
-                "supplier_id": new.supplier_id,
-                "supplier_class": new.supplier_class,
-                "retention_kind": new.retention_kind.value,
-                "signed_on": new.signed_on,
-                "maintenance_until": new.maintenance_until,
-                "tax_rate": exact(new.tax_rate),
-                "retention_rate": exact(rule.retention_rate if withheld else Fraction(0)),
-                "currency": obligations[0].currency,
-                "price_minor": price,
-                "prepayment_limit_minor": rule.prepayment_limit(price),
-                "created_by_person_id": person_id,
-                "created_at": at,
-                "version": 1,
-            }
-        ],
+        {
+            "contract_terms_id": terms_id,
+            "agency_id": new.agency_id,
+            "contract_id": new.contract_id,
+            "contract_number": obligations[0].contract_number,
+            "supplier_id": new.supplier_id,
+            "supplier_class": new.supplier_class,
+            "retention_kind": new.retention_kind.value,
+            "signed_on": new.signed_on,
+            "maintenance_until": new.maintenance_until,
+            "tax_rate": exact(new.tax_rate),
+            "retention_rate": exact(rule.retention_rate if withheld else Fraction(0)),
+            "currency": obligations[0].currency,
+            "price_minor": price,
+            "prepayment_limit_minor": rule.prepayment_limit(price),
+            "created_by_person_id": person_id,
+            "created_at": at,
+            "version": 1,
+        },
     )
+    if not is_new:
+        raise TermsKnown(f"contract {obligations[0].contract_number} has its terms already")
     store.insert(
         session,
         "contract_line",
@@ -194,27 +198,31 @@ def register_bill(session: Session, new: NewBill, *, person_id: UUID, at: dateti
             raise InvalidArgument.field(f"bill.lines[{nth}].gross", "must be above zero")
         _billed(known[line_id], gross.minor, terms, final=new.final)
     bill_id = new_id()
-    store.insert(
+    is_new = store.insert_once(
         session,
         "bill",
-        [
-            {
-                "bill_id": bill_id,
-                "agency_id": new.agency_id,
-                "contract_id": new.contract_id,
-                "bill_number": new.bill_number,
-                "description": new.description,
-                "billed_on": new.billed_on,
-                "final": new.final,
-                "currency": terms.currency,
-                "gross_minor": total(gross.minor for _, gross in new.lines),
-                "status": BillStatus.REGISTERED.value,
-                "created_by_person_id": person_id,
-                "created_at": at,
-                "version": 1,
-            }
-        ],
+        {
+            "bill_id": bill_id,
+            "agency_id": new.agency_id,
+            "contract_id": new.contract_id,
+            "bill_number": new.bill_number,
+            "description": new.description,
+            "billed_on": new.billed_on,
+            "final": new.final,
+            "currency": terms.currency,
+            "gross_minor": total(gross.minor for _, gross in new.lines),
+            "status": BillStatus.REGISTERED.value,
+            "created_by_person_id": person_id,
+            "created_at": at,
+            "version": 1,
+        },
     )
+    if not is_new:
+        raise BillKnown(
+            f"contract {terms.contract_number} has a bill {new.bill_number} already: reject that one first, or "
+            "give this one a number of its own",
+            metadata={"contract_id": str(new.contract_id), "bill_number": new.bill_number},
+        )
     store.insert(
         session,
         "bill_line",

@@ -168,6 +168,8 @@ class ImprestEntrypoints:
         status = status_filter(imprest_pb2.ImprestVoucherStatus, "IMPREST_VOUCHER_STATUS_", request.status)
         page = Page.of(request, {"agency_id": agency_id, "imprest_id": imprest_id, "status": status})
         with self.db.read(call) as session:
+            if imprest_id is not None:
+                store.imprest(session, imprest_id)
             found = store.page(
                 session,
                 "imprest_voucher",

@@ -264,3 +264,17 @@ def test_two_approvals_at_once_count_once_each(desk: Desk):
         answers = list(pool.map(approve, tokens))
 
     assert sorted(answers) == ["APPROVAL_OUT_OF_TURN"] * 5 + ["approved"]
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [("amount_from", {"amount_from": rupiah(-1)}), ("valid_to", {"valid_to": to_date(date(YEAR, 1, 1))})],
+)
+def test_a_rule_that_could_never_be_met_is_refused(desk: Desk, field: str, values: dict[str, Any]):
+    request = approval_pb2.BatchCreateApprovalRulesRequest(
+        approval_rules=[desk.rule(1, CHIEF, 0, **values)], request_id=rid()
+    )
+
+    why = refused(desk.stub.BatchCreateApprovalRules, request, desk.token(CHIEF))
+
+    assert (why.code, f"approval_rules[0].{field}" in why.message) == (grpc.StatusCode.INVALID_ARGUMENT, True)

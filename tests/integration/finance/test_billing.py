@@ -330,6 +330,28 @@ def test_a_contract_without_funds_has_no_terms(unit: Unit):
     assert [unknown.reason, twice.reason] == ["CONTRACT_NOT_OBLIGATED", "CONTRACT_TERMS_KNOWN"]
 
 
+def test_a_bill_has_a_number_of_its_own_until_it_is_rejected(unit: Unit):
+    contract = Contract(unit, 1_000)
+    bill = contract.billed(10, bill_number="MC-1")
+
+    twice = contract.refused("CreateBill", contract.bill_request(20, bill_number="MC-1"))
+    reject = billing_pb2.RejectBillRequest(name=bill.name, explanation="counted wrongly", request_id=rid())
+    call_as(contract.billing.RejectBill, reject, unit.token("budget_user"))
+
+    assert (twice.reason, twice.metadata["bill_number"]) == ("BILL_KNOWN", "MC-1")
+    assert contract.billed(20, bill_number="MC-1").bill_id != bill.bill_id
+
+
+def test_prepayments_of_a_contract_that_one_does_not_see_are_not_found(unit: Unit):
+    contract = Contract(unit, 1_000)
+    contract.prepaid(100)
+    request = billing_pb2.ListPrepaymentsRequest(contract_id=contract.contract_id)
+    stranger = unit.books.token([uuid4()], "finance.invoice_clerk")
+
+    assert len(call_as(contract.billing.ListPrepayments, request, unit.token("invoice_clerk")).prepayments) == 1
+    assert refused(contract.billing.ListPrepayments, request, stranger).code is grpc.StatusCode.NOT_FOUND
+
+
 def test_lists_have_pages_and_filters(unit: Unit):
     contract = Contract(unit, 1_000)
     made = [contract.billed(10).bill_id for _ in range(5)]
