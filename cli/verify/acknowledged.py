@@ -37,6 +37,12 @@ _THERE_OR_MADE = {
     *("exchange_rate_id", "virement_rule_id", "approval_rule_id"),
 }
 
+# RPCs that act on what their request names by its natural key, and so make nothing.
+_BY_NATURAL_KEY = {
+    # A fiscal year, named by agency and year.
+    "kelola.finance.v1.FiscalClosingService.IssueFinancialStatements",
+}
+
 _REPLIES_A_PAGE = 500
 _IDS_A_QUERY = 10_000
 # Messages are nested two or three deep; none contains itself.
@@ -84,7 +90,7 @@ def _acknowledgement(method: MethodDescriptor) -> Acknowledgement:
         # Each message of the stream is answered by itself: with the resource that it carries.
         (reply,) = {field.message_type for field in asked.values() if field.message_type is not None}
     named = tuple(_named(reply, (), own_only=not reply.name.endswith("Response")))
-    makes = not {"name", "update_mask"} & set(asked)
+    makes = method.full_name not in _BY_NATURAL_KEY and not {"name", "update_mask"} & set(asked)
     made = frozenset(each.column for each in named if makes and each.column not in {*asked, *_THERE_OR_MADE})
     return Acknowledgement(method.full_name, reply, named, made)
 

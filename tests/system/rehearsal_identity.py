@@ -18,9 +18,13 @@ BOTH_ROLES = (
     ("payroll_officer", "payroll_approver"),
     ("invoice_clerk", "budget_user"),
     ("expenditure_treasurer", "verifier"),
+    ("expenditure_treasurer", "accountant"),
     ("verifier", "budget_user"),
     ("budget_user", "treasurer"),
     ("accountant", "budget_authority"),
+    ("budget_officer", "budget_authority"),
+    ("budget_user", "budget_officer"),
+    ("budget_user", "budget_authority"),
     ("treasurer", "treasury_head"),
 )
 

@@ -57,6 +57,8 @@ def approve(
     """
     change = _locked(session, budget_change_id)
     approved = domain.decide(change, ChangeStatus.APPROVED, by=person_id, at=at)
+    # Held from here on, so that the hard stop above a new line is not taken away after it was looked at.
+    funds.lock_lines(session, change.agency_id, change.line_ids())
     _check_new_lines(session, change)
     taken = store.insert_new_lines(session, change)
     if taken is not None:
