@@ -12,7 +12,7 @@ PROTOS := $(shell find protos -mindepth 1 \( -name '*.proto' -o -type d \))
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 
-.PHONY: help setup protos lint format test test-unit test-kafka demo run down bench docs clean
+.PHONY: help setup protos lint format test test-unit test-kafka demo demo-year run down bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test-kafka: protos ## the tests that use a broker, on Apache Kafka (needs Java 1
 
 demo: protos ## a regional government runs a month: budget, payroll, purchase, payment
 	@$(BIN)/kelola demo $(ARGS)
+
+demo-year: protos ## a small government lives a fiscal year: two currencies, virement, override, a rejected payment, carry-over
+	@$(BIN)/kelola demo-year $(ARGS)
 
 run: protos ## start PostgreSQL, a broker and the four services here; Ctrl-C ends them
 	@$(BIN)/kelola run $(ARGS)

@@ -9,6 +9,7 @@ import typer
 
 from cli import call, events, load, platform, serve, trace, verify
 from cli.demo import command
+from cli.demo_year import command as year_command
 
 app = typer.Typer(
     name="kelola",
@@ -41,6 +42,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(trace.app, name="trace")
 app.command()(verify.verify)
 app.command()(command.demo)
+app.command()(year_command.demo_year)
 app.command()(serve.serve)
 app.command()(serve.migrate)
 app.command()(serve.relay)

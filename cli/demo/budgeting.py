@@ -50,10 +50,10 @@ def bring_into_force(government: Government, foundation: Foundation) -> Budget:
     """Load chart and calendar, import every unit's lines, check the control totals, activate, release a quarter."""
     lines = published_budget.read(cast.BUDGET_FILE)
     published_budget.check_totals(lines, cast.TOTALS_FILE)
-    added = _chart(government, lines)
+    added = load_chart(government, lines)
     for label, agency_id in foundation.agencies.items():
         if label != cast.GOVERNMENT:
-            _calendar(government, label, agency_id)
+            open_year(government, label, agency_id, cast.FISCAL_YEAR)
     units = published_budget.by_unit(lines)
     each(
         list(units),
@@ -63,7 +63,8 @@ def bring_into_force(government: Government, foundation: Foundation) -> Budget:
     return Budget(len(lines), sum(line.amount for line in lines), added)
 
 
-def _chart(government: Government, lines: list[PublishedLine]) -> int:
+def load_chart(government: Government, lines: list[PublishedLine]) -> int:
+    """Load the pack's chart with what these lines need beyond it; how many accounts were added."""
     pack = regional(funds=[(FUND, "Anggaran Pendapatan dan Belanja Aceh")])
     names = {account.code: account for account in pack.accounts}
     missing = published_budget.missing_accounts(lines, names)
@@ -110,27 +111,26 @@ def _chart(government: Government, lines: list[PublishedLine]) -> int:
     return len(extra)
 
 
-def _calendar(government: Government, label: str, agency_id: str) -> None:
+def open_year(government: Government, label: str, agency_id: str, year: int) -> None:
+    """Create a fiscal year of an agency and open its twelve months."""
     calendar = fiscal_calendar_pb2_grpc.FiscalCalendarServiceStub
     government.do(
         calendar,
         "CreateFiscalYear",
         fiscal_calendar_pb2.CreateFiscalYearRequest(
-            fiscal_year=fiscal_calendar_pb2.FiscalYear(
-                agency_id=agency_id, year=cast.FISCAL_YEAR, functional_currency=_CURRENCY
-            )
+            fiscal_year=fiscal_calendar_pb2.FiscalYear(agency_id=agency_id, year=year, functional_currency=_CURRENCY)
         ),
         by="accountant",
-        step=f"fiscal-year/{label}",
+        step=f"fiscal-year/{year}/{label}",
     )
     government.do(
         calendar,
         "OpenFiscalPeriods",
         fiscal_calendar_pb2.OpenFiscalPeriodsRequest(
-            agency_id=agency_id, year=cast.FISCAL_YEAR, first_number=1, last_number=_MONTHS
+            agency_id=agency_id, year=year, first_number=1, last_number=_MONTHS
         ),
         by="accountant",
-        step=f"open-periods/{label}",
+        step=f"open-periods/{year}/{label}",
     )
 
 
@@ -146,7 +146,7 @@ def _unit_budget(government: Government, agency_id: str, unit: str, lines: list[
                 fiscal_year=cast.FISCAL_YEAR,
                 appropriation_id=appropriation.appropriation_id if appropriation is not None else "",
                 document_number=f"DPA-{unit}-{cast.FISCAL_YEAR}",
-                lines=[_line(line) for line in part],
+                lines=[appropriation_line(line) for line in part],
                 control_total=_money(sum(line.amount for line in part)),
             ),
             by="budget_officer",
@@ -182,7 +182,8 @@ def _unit_budget(government: Government, agency_id: str, unit: str, lines: list[
     )
 
 
-def _line(line: PublishedLine) -> budget_pb2.AppropriationLine:
+def appropriation_line(line: PublishedLine) -> budget_pb2.AppropriationLine:
+    """A published line as an import takes it."""
     return budget_pb2.AppropriationLine(
         fund_code=FUND,
         organisation_code=line.unit_code,

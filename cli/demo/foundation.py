@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -32,21 +33,23 @@ class Foundation:
 
 def lay(government: Government, scale: cast.Scale) -> Foundation:
     """Register persons, found the agencies, give the officers their roles."""
-    agencies = _agencies(government)
+    agencies = found_agencies(government, cast.units())
     people = [*cast.officers(), *cast.owners(), *cast.officials(scale.officials)]
-    ids = each(people, lambda person: _register(government, person))
+    ids = each(people, lambda person: register(government, person))
     persons = {person.label: person_id for person, person_id in zip(people, ids, strict=True)}
     for label, role in cast.OFFICERS.items():
-        _grant(government, persons[label], role, agencies[GOVERNMENT], label)
+        grant(government, persons[label], role, agencies[GOVERNMENT], label)
         government.persons[label] = persons[label]
     government.forget_tokens()
     legal_entities = [
-        _legal_entity(government, number, persons[f"owner-{number}"]) for number in range(1, cast.SUPPLIER_OWNERS + 1)
+        legal_entity(government, number, persons[f"owner-{number}"]) for number in range(1, cast.SUPPLIER_OWNERS + 1)
     ]
     return Foundation(agencies, persons, legal_entities)
 
 
-def _agencies(government: Government) -> dict[str, str]:
+def found_agencies(government: Government, units: Iterable[cast.Agency]) -> dict[str, str]:
+    """Found the government, its treasury and these units; their ids by label."""
+
     def found(label: str, code: str, name: str, kind: organization_pb2.AgencyKind.ValueType, parent: str) -> str:
         agency = organization_pb2.Agency(
             parent_agency_id=parent, kind=kind, code=code, display_name=name, region_code="11"
@@ -64,12 +67,13 @@ def _agencies(government: Government) -> dict[str, str]:
     top = found(GOVERNMENT, "11", "Pemerintah Aceh", organization_pb2.AGENCY_KIND_GOVERNMENT, "")
     agencies = {GOVERNMENT: top}
     agencies[TREASURY] = found(TREASURY, "BUD", "Bendahara Umum Daerah", organization_pb2.AGENCY_KIND_TREASURY, top)
-    for unit in cast.units():
+    for unit in units:
         agencies[unit.label] = found(unit.label, unit.code, unit.display_name, organization_pb2.AGENCY_KIND_AGENCY, top)
     return agencies
 
 
-def _register(government: Government, person: cast.Person) -> str:
+def register(government: Government, person: cast.Person) -> str:
+    """Register a person; the id."""
     reply = government.do(
         person_pb2_grpc.PersonServiceStub,
         "RegisterPerson",
@@ -88,7 +92,8 @@ def _register(government: Government, person: cast.Person) -> str:
     return str(reply.person.person_id)
 
 
-def _grant(government: Government, person_id: str, role: str, agency_id: str, label: str) -> None:
+def grant(government: Government, person_id: str, role: str, agency_id: str, label: str) -> None:
+    """Give a person a role in an agency and in all below it, from the first day of the year on."""
     government.do(
         access_pb2_grpc.AccessServiceStub,
         "CreateGrant",
@@ -100,7 +105,8 @@ def _grant(government: Government, person_id: str, role: str, agency_id: str, la
     )
 
 
-def _legal_entity(government: Government, number: int, owner_person_id: str) -> str:
+def legal_entity(government: Government, number: int, owner_person_id: str) -> str:
+    """Register a supplier's company with its owner; the id."""
     reply = government.do(
         organization_pb2_grpc.OrganizationServiceStub,
         "CreateLegalEntity",

@@ -16,14 +16,16 @@ _PAYABLES = payables_pb2_grpc.PayablesServiceStub
 _PAID_ON = date(cast.FISCAL_YEAR, 1, 6)
 
 
-def pay(government: Government, foundation: Foundation, agency_id: str, payable_ids: list[str], step: str) -> Any:
-    """Pay these payables of one agency by one order; returns the order as it stands after the debit."""
+def order(
+    government: Government, foundation: Foundation, agency_id: str, payable_ids: list[str], step: str, *, on: date
+) -> Any:
+    """Request, verify, authorise and order the payment of these payables of one agency; the numbered order."""
     request = government.do(
         _PAYABLES,
         "CreatePaymentRequest",
         payables_pb2.CreatePaymentRequestRequest(
             payment_request=payables_pb2.PaymentRequest(
-                agency_id=agency_id, payable_ids=payable_ids, requested_on=to_date(_PAID_ON)
+                agency_id=agency_id, payable_ids=payable_ids, requested_on=to_date(on)
             )
         ),
         by="expenditure_treasurer",
@@ -49,18 +51,23 @@ def pay(government: Government, foundation: Foundation, agency_id: str, payable_
         payables_pb2.IssuePaymentOrderRequest(
             payment_request=request.name,
             treasury_agency_id=foundation.agencies[TREASURY],
-            issued_on=to_date(_PAID_ON),
+            issued_on=to_date(on),
         ),
         by="treasurer",
         step=f"{step}/order",
     ).payment_order
-    numbered = government.wait(
+    return government.wait(
         lambda: government.read(
             _PAYABLES, "GetPaymentOrder", payables_pb2.GetPaymentOrderRequest(name=issued.name), by="treasurer"
         ),
         until=lambda seen: seen.status != payables_pb2.PAYMENT_ORDER_STATUS_UNNUMBERED,
         what=f"{step}: the number of the payment order",
     )
+
+
+def pay(government: Government, foundation: Foundation, agency_id: str, payable_ids: list[str], step: str) -> Any:
+    """Pay these payables of one agency by one order; returns the order as it stands after the debit."""
+    numbered = order(government, foundation, agency_id, payable_ids, step, on=_PAID_ON)
     return government.do(
         _PAYABLES,
         "RecordBankDebit",

@@ -31,16 +31,17 @@ WITHOUT_IDS = {
     "kelola.finance.v1.JournalTemplateService.RunJournalTemplates",
 }
 
-# RPCs that act on rows which their requests name by something else than an id: an agency's year, a year's slices.
-_ACTS = {
-    "kelola.finance.v1.FiscalClosingService.IssueFinancialStatements",
-    "kelola.finance.v1.MultiYearService.OpenMultiYearSlices",
-}
-
 # Classifications are asked for by their natural key: what is there already, and is the same, is the answer.
 _THERE_OR_MADE = {
     *("account_id", "dimension_value_id", "account_mapping_id"),
     *("exchange_rate_id", "virement_rule_id", "approval_rule_id"),
+}
+
+# RPCs that act on what their request names by its natural key, and so make nothing.
+_BY_NATURAL_KEY = {
+    # A fiscal year, named by agency and year; and the slices of one.
+    "kelola.finance.v1.FiscalClosingService.IssueFinancialStatements",
+    "kelola.finance.v1.MultiYearService.OpenMultiYearSlices",
 }
 
 _REPLIES_A_PAGE = 500
@@ -90,7 +91,7 @@ def _acknowledgement(method: MethodDescriptor) -> Acknowledgement:
         # Each message of the stream is answered by itself: with the resource that it carries.
         (reply,) = {field.message_type for field in asked.values() if field.message_type is not None}
     named = tuple(_named(reply, (), own_only=not reply.name.endswith("Response")))
-    makes = not {"name", "update_mask"} & set(asked) and method.full_name not in _ACTS
+    makes = method.full_name not in _BY_NATURAL_KEY and not {"name", "update_mask"} & set(asked)
     made = frozenset(each.column for each in named if makes and each.column not in {*asked, *_THERE_OR_MADE})
     return Acknowledgement(method.full_name, reply, named, made)
 

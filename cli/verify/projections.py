@@ -76,10 +76,28 @@ PROJECTIONS = (
         "finance's order lines",
         subscriber="finance",
         owner="logistics",
+        # The end of a budget year points the line at next year's budget line: a decision of finance's own. Logistics
+        # goes on naming the first one, on which the order line held its funds before.
         kept="""
-            select purchase_order_line_id as key, purchase_order_id, budget_line_id, treatment, item_id, description,
-                   quantity, unit_price, tax_rate, amount_minor, accepted_quantity, accepted_minor, cancelled_quantity
-            from purchase_order_line
+            with recursive moved as (
+                select budget_line_id as first_id, next_budget_line_id as now_id from budget_year_end_line
+                where next_budget_line_id is not null
+                union all
+                select moved.first_id, later.next_budget_line_id
+                from moved join budget_year_end_line later on later.budget_line_id = moved.now_id
+                where later.next_budget_line_id is not null
+            )
+            select purchase_order_line_id as key, purchase_order_id,
+                   coalesce(named.budget_line_id, line.budget_line_id) as budget_line_id, treatment, item_id,
+                   description, quantity, unit_price, tax_rate, amount_minor, accepted_quantity, accepted_minor,
+                   cancelled_quantity
+            from purchase_order_line line
+            left join lateral (
+                select held.budget_line_id from funds_position held
+                join moved on moved.first_id = held.budget_line_id and moved.now_id = line.budget_line_id
+                join budget_line using (budget_line_id)
+                where held.document_line_id = line.purchase_order_line_id order by fiscal_year limit 1
+            ) named on true
         """,
         owned=f"""
             select purchase_order_line_id as key, purchase_order_id, budget_line_id, treatment, item_id, description,
@@ -139,14 +157,29 @@ PROJECTIONS = (
             select purchase_order_line_id as key, invoiced_quantity as quantity, invoiced_minor as amount_minor
             from purchase_order_line where invoiced_quantity <> 0 or invoiced_minor <> 0
         """,
+        # Credited before payment it is owed no more; goods that come again, and stock, may be invoiced anew.
         owned="""
             select purchase_order_line_id as key, sum(quantity) as quantity, sum(amount_minor)::bigint as amount_minor
-            from invoice_line join invoice using (invoice_id) where status in ('APPROVED', 'PAID') group by 1
+            from (
+                select purchase_order_line_id, quantity, amount_minor
+                from invoice_line join invoice using (invoice_id) where status in ('APPROVED', 'PAID')
+                union all
+                select purchase_order_line_id,
+                       case when note.replaced or line.treatment = 'STOCK' then -credited.quantity else 0 end,
+                       case when note.status = 'APPROVED' then -credited.amount_minor else 0 end
+                from credit_note_line credited join credit_note note using (credit_note_id)
+                join purchase_order_line line using (purchase_order_line_id)
+                where note.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED')
+            ) claimed group by 1 having sum(quantity) <> 0 or sum(amount_minor) <> 0
         """,
         events="""
             select purchase_order_line_id as key, 'on_invoice_approved' as consumer, outbox.event_id
             from invoice_line join outbox on outbox.key = invoice_line.invoice_id::text
             where type = 'kelola.finance.v1.InvoiceApproved' and purchase_order_line_id = any(:keys)
+            union all
+            select purchase_order_line_id, 'on_credit_note_approved', outbox.event_id
+            from credit_note_line join outbox on outbox.key = credit_note_line.credit_note_id::text
+            where type = 'kelola.finance.v1.CreditNoteApproved' and purchase_order_line_id = any(:keys)
         """,
     ),
     Projection(

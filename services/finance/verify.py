@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from chassis.told import Told, compare, numbered, told, versions_that_were
+from chassis.told import Told, compare, numbered, told, versions, versions_that_were
 from chassis.verify import Findings, Problem, together
 from services.finance.billing import verify as billing
 from services.finance.budget import verify as budget
+from services.finance.budget.controls import verify as controls
+from services.finance.budget.foreign import verify as foreign
+from services.finance.budget.preparation import verify as preparation
 from services.finance.imprest import verify as imprest
 from services.finance.ledger import verify as ledger
 from services.finance.payables import verify as payables
@@ -24,6 +27,21 @@ TOLD = (
     told(f"{_EVENTS}FundsAllotted", "allotment_order", "allotment_order_id"),
     told(f"{_EVENTS}FundsRefused", "funds_refusal", "document_id", born="funds_refusal_id"),
     told(f"{_EVENTS}InvoiceApproved", "invoice", "invoice_id", where="status in ('APPROVED', 'PAID')"),
+    told(f"{_EVENTS}InvoiceSplit", "invoice", "invoice_id", where="split_from_invoice_id is not null"),
+    told(
+        f"{_EVENTS}WithholdingSlipIssued",
+        "withholding_slip",
+        "withholding_slip_id",
+        where="slip_number is not null",
+    ),
+    told(f"{_EVENTS}CreditNoteApproved", "credit_note", "credit_note_id", where="journal_entry_id is not null"),
+    told(
+        f"{_EVENTS}ExpenditureRefunded",
+        "credit_note",
+        "credit_note_id",
+        where="status = 'REFUNDED' and not earlier_year",
+    ),
+    told(f"{_EVENTS}PriorYearRefunded", "credit_note", "credit_note_id", where="status = 'REFUNDED' and earlier_year"),
     told(f"{_EVENTS}PaymentRequested", "payment_request", "payment_request_id"),
     told(
         f"{_EVENTS}PaymentAuthorised",
@@ -44,6 +62,9 @@ TOLD = (
         "budget_change_id",
         where="status in ('REJECTED', 'RECALLED')",
     ),
+    versions(f"{_EVENTS}BudgetCeilingChanged", table="budget_ceiling", key="budget_ceiling_id"),
+    versions(f"{_EVENTS}BudgetRequestChanged", table="budget_request", key="budget_request_id"),
+    versions(f"{_EVENTS}BudgetControlChanged", table="budget_control_change", key="budget_control_change_id"),
     told(f"{_EVENTS}FundsWentOverLimit", "funds_over_limit", "document_id", born="funds_over_limit_id"),
     told(
         f"{_EVENTS}FiscalPeriodReopened",
@@ -65,7 +86,12 @@ TOLD = (
 )
 
 NUMBERED = (
-    numbered(f"{_EVENTS}InvoiceApproved", f"{_EVENTS}InvoiceHeld", table="invoice", key="invoice_id"),
+    numbered(*(f"{_EVENTS}Invoice{what}" for what in ("Approved", "Held", "Split")), table="invoice", key="invoice_id"),
+    numbered(
+        *(f"{_EVENTS}{what}" for what in ("CreditNoteApproved", "ExpenditureRefunded", "PriorYearRefunded")),
+        table="credit_note",
+        key="credit_note_id",
+    ),
     numbered(
         f"{_EVENTS}PaymentRequested",
         f"{_EVENTS}PaymentAuthorised",
@@ -114,6 +140,9 @@ def problems(connection: Connection) -> list[Problem]:
     return [
         *ledger.problems(connection),
         *budget.problems(connection),
+        *foreign.problems(connection),
+        *controls.problems(connection),
+        *preparation.problems(connection),
         *payables.problems(connection),
         *billing.problems(connection),
         *imprest.problems(connection),

@@ -181,10 +181,13 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
         rehearsal_budget,
         rehearsal_calendar,
         rehearsal_finance,
+        rehearsal_foreign,
         rehearsal_hr,
         rehearsal_identity,
         rehearsal_imprest,
         rehearsal_logistics,
+        rehearsal_payables,
+        rehearsal_preparation,
         rehearsal_treasury,
     )
 
@@ -197,7 +200,11 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     rehearsal_logistics.buy_and_pay(company, budget)
     rehearsal_imprest.spend_cash(company, budget, rehearsal_logistics.pay_at_once)
     rehearsal_treasury.go_to_the_bank(company)
+    rehearsal_payables.take_back(company)
     rehearsal_budget.change_the_budget(company, budget)
+    rehearsal_preparation.prepare_a_budget(company)
+    rehearsal_preparation.control_the_lines(company, budget)
+    rehearsal_foreign.commit_abroad(company, budget.goods)
     rehearsal_calendar.keep_the_calendar(company)
     rehearsal_identity.read(company)
     return company

@@ -243,6 +243,13 @@ def test_nobody_checks_what_he_made(lived):
         "RejectMultiYearAuthorisation",
         "ApproveBudgetYearEnd",
         "RejectBudgetYearEnd",
+        "ApproveBudgetCeiling",
+        "RejectBudgetCeiling",
+        "ReviewBudgetRequest",
+        "ReturnBudgetRequest",
+        "ApproveBudgetRequest",
+        "ApproveBudgetControlChange",
+        "RejectBudgetControlChange",
     }
     assert {one.code for one in said.values()} <= {_DENIED, grpc.StatusCode.FAILED_PRECONDITION}, said
     # Refused because of the person, not because a role is missing.

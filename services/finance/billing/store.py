@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from chassis.errors import NotFound
 from services.finance.billing.domain import BilledLine, ContractLine
+from services.finance.budget.foreign.held import ForeignActUnsupported
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ def obligations(session: Session, agency_id: UUID, contract_id: UUID) -> list[Ob
     rows = session.execute(
         text(
             """
-            select p.document_line_id, p.budget_line_id, b.currency, p.document_number, p.total_minor
+            select p.document_line_id, p.budget_line_id, b.currency, p.document_number, p.total_minor,
+                   p.foreign_currency
             from funds_position p join budget_line b using (budget_line_id)
             where p.document_id = :contract_id and p.document_kind = 'CONTRACT' and p.agency_id = :agency_id
               and p.obligated_minor > 0
@@ -39,7 +41,15 @@ def obligations(session: Session, agency_id: UUID, contract_id: UUID) -> list[Ob
         ),
         {"contract_id": contract_id, "agency_id": agency_id},
     )
-    return [Obligation(*row) for row in rows]
+    found = rows.all()
+    for row in found:
+        if row.foreign_currency is not None:
+            raise ForeignActUnsupported(
+                f"contract {row.document_number} is held in {row.foreign_currency}: advances and bills are for "
+                "contracts in the currency of the budget line; pay it by acceptances and invoices",
+                metadata={"currency": row.foreign_currency},
+            )
+    return [Obligation(*row[:5]) for row in found]
 
 
 def insert(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> None:

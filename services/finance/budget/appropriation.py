@@ -147,7 +147,9 @@ class Allotted:
 def import_lines(session: Session, order: Import, *, person_id: UUID, at: datetime) -> tuple[Appropriation, list[UUID]]:
     """Add a batch to a draft appropriation, all or none; the appropriation and the new ids in the batch's order."""
     _check_batch(order)
-    check_accounts(session, {line.account_code for line in order.lines}, on=date(order.fiscal_year, 1, 1))
+    check_accounts(
+        session, {line.account_code for line in order.lines}, on=fiscal_calendar().first_day(order.fiscal_year)
+    )
     if order.appropriation_id is None:
         if not order.document_number:
             raise InvalidArgument.field("document_number", "required when a new appropriation is opened")

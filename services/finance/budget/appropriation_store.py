@@ -238,11 +238,14 @@ def insert_import(
 
 
 def imported_by(session: Session, appropriation_id: UUID, person_id: UUID) -> bool:
-    """Whether the person imported any line of the appropriation, or proposed the change that brought lines in."""
+    """Whether the person imported lines of it, wrote in the request that it comes from, or proposed the change."""
     return (
         session.execute(
             text(
                 "select 1 from appropriation_import where appropriation_id = :id and person_id = :person_id"
+                " union all"
+                " select 1 from budget_request join budget_request_version using (budget_request_id)"
+                " where appropriation_id = :id and :person_id = any (maker_person_ids)"
                 " union all"
                 " select 1 from budget_change"
                 " where budget_change_id = :id and proposed_by_person_id = :person_id limit 1"

@@ -11,13 +11,16 @@ by their letters there: R reserved, O obligated, V advanced, E expended, S order
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 from uuid import UUID
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from chassis.money import Money, checked, round_half_away
+from chassis.money import Money, round_half_away
+from services.finance.budget.buckets import EMPTY
+from services.finance.budget.buckets import Buckets as Buckets  # noqa: PLC0414  # a word of this vocabulary
+from services.finance.budget.foreign.held import ForeignAmount, ForeignChange, ForeignHeld
 from services.finance.classification.fiscal_calendar import Period
 
 
@@ -64,6 +67,8 @@ class DocumentKind(Enum):
     BUDGET_CHANGE = "BUDGET_CHANGE"
     OVERRIDE = "OVERRIDE"
     YEAR_END = "YEAR_END"
+    CREDIT_NOTE = "CREDIT_NOTE"
+    EXCHANGE_REVALUATION = "EXCHANGE_REVALUATION"
 
 
 class LineStatus(Enum):
@@ -130,36 +135,6 @@ class FundsItemInvalid(InvalidArgument):
 
 
 @dataclass(frozen=True)
-class Buckets:
-    """Amounts, or changes of amounts, of the six open buckets."""
-
-    reserved: int = 0
-    obligated: int = 0
-    advanced: int = 0
-    expended: int = 0
-    ordered: int = 0
-    paid: int = 0
-
-    def __add__(self, other: Buckets) -> Buckets:
-        return Buckets(*(checked(mine + theirs) for mine, theirs in zip(self.amounts(), other.amounts(), strict=True)))
-
-    def __neg__(self) -> Buckets:
-        return Buckets(*(-amount for amount in self.amounts()))
-
-    def amounts(self) -> tuple[int, ...]:
-        """The six amounts in the order R, O, V, E, S, P."""
-        return (self.reserved, self.obligated, self.advanced, self.expended, self.ordered, self.paid)
-
-    @property
-    def total(self) -> int:
-        """What the buckets take from available."""
-        return checked(sum(self.amounts()))
-
-
-BUCKET_NAMES = tuple(bucket.name for bucket in fields(Buckets))
-
-
-@dataclass(frozen=True)
 class Line:
     """A budget line or a node above lines, with what is taken from it."""
 
@@ -188,7 +163,7 @@ class Line:
     carried_in: int = 0
     frozen: int = 0
     override: int = 0
-    buckets: Buckets = Buckets()
+    buckets: Buckets = EMPTY
 
     @property
     def revised(self) -> int:
@@ -247,15 +222,30 @@ class Position:
     liquidated: int = 0
     quantity_total: Fraction | None = None
     quantity_liquidated: Fraction = Fraction(0)
-    buckets: Buckets = Buckets()
+    buckets: Buckets = EMPTY
     schedule: Mapping[Period, int] = field(default_factory=dict)
     source: Source | None = None
     closed: bool = False
+    # The same in the currency of the commitment, when that is not the budget line's.
+    foreign: ForeignHeld | None = None
 
     @property
     def open(self) -> int:
         """What is reserved or obligated and not used up."""
         return self.buckets.reserved + self.buckets.obligated
+
+    def worth_of(self, foreign_minor: int) -> int:
+        """What `foreign_minor` of the open foreign amount stands at: the whole with the whole."""
+        return self.open if self.foreign is None else self.foreign.worth(foreign_minor, self.open)
+
+    def foreign_part(self, amount: int, quantity: Fraction) -> int:
+        """How much of the open foreign amount goes with `amount` that stands for `quantity`."""
+        held = self.foreign
+        if held is None or amount == self.open:
+            return 0 if held is None else held.open
+        if quantity and self.quantity_total:
+            return held.share(min(Fraction(1), (self.quantity_liquidated + quantity) / self.quantity_total))
+        return held.part(held.open, amount, self.open)
 
     def share(self, quantity: Fraction) -> int:
         """What `quantity` more uses up: round(total × cumulative share) - used up already (N3).
@@ -278,12 +268,17 @@ class Position:
                     "quantity_left": _number(left),
                 },
             )
+        if self.foreign is not None:
+            return self.worth_of(self.foreign.share(cumulative / self.quantity_total))
         wanted = round_half_away(Fraction(self.total) * cumulative / self.quantity_total) - self.liquidated
         # An amount given back or used up out of turn may leave less open than the share.
         return max(0, min(wanted, self.open))
 
-    def used_up(self, amount: int, quantity: Fraction) -> Position:
-        """The position after `amount` of what it held open, standing for `quantity`, was used up or freed."""
+    def used_up(self, amount: int, quantity: Fraction, foreign: int | None = None) -> Position:
+        """The position after `amount` of what it held open, standing for `quantity`, was used up or freed.
+
+        `foreign` is how much that is in the commitment's own currency, when the caller knows.
+        """
         if amount > self.open:
             raise LiquidationExceeded(
                 f"{amount} minor units of {self.document.kind.value} {self.document.document_number} are to be used "
@@ -291,8 +286,12 @@ class Position:
                 metadata={"document_line_id": str(self.key.document_line_id), "open_minor": str(self.open)},
             )
         reserved = min(amount, self.buckets.reserved)
+        held = self.foreign
+        if held is not None:
+            held = held.used_up(self.foreign_part(amount, quantity) if foreign is None else foreign)
         return replace(
             self,
+            foreign=held,
             liquidated=self.liquidated + amount,
             quantity_liquidated=self._quantity_after(quantity),
             buckets=self.buckets + Buckets(reserved=-reserved, obligated=-(amount - reserved)),
@@ -331,6 +330,7 @@ class Movement:
     authority: int = 0
     frozen: int = 0
     override: int = 0
+    foreign: ForeignChange | None = None
 
 
 @dataclass(frozen=True)
@@ -347,6 +347,8 @@ class Item:
     liquidated_quantity: Fraction | None = None
     final: bool = False
     schedule: tuple[tuple[Period, int], ...] = ()
+    # The amount as the caller gave it, once it was converted to the budget line's currency.
+    foreign: ForeignAmount | None = None
 
     @property
     def key(self) -> Key:

@@ -51,6 +51,11 @@ class FundsExpended(FundsEvent):
 
 
 @dataclass(frozen=True)
+class FundsRevalued(FundsEvent):
+    """available <-> R, O, E or S at a new exchange rate; an amount below zero went back to available."""
+
+
+@dataclass(frozen=True)
 class FundsRefused:
     """A document asked for more than a line has; nothing moved."""
 

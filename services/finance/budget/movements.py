@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
@@ -37,12 +38,15 @@ from services.finance.budget.domain import (
     shortages,
     usable,
 )
+from services.finance.budget.foreign.acts import ForeignActs, Step, brought, check_same_currency, expended, opened
+from services.finance.budget.foreign.held import ForeignChange, ForeignHeld, change_between, together
 from services.finance.budget.items import amount_of, check_currency, schedule_of, taken_latest
 from services.finance.budget.payment_movements import PaymentActs
 from services.finance.classification.fiscal_calendar import CALENDAR_YEAR, FiscalCalendar
+from services.finance.ledger.rates.domain import Rate
 
 
-class FundsAct(PaymentActs):
+class FundsAct(PaymentActs, ForeignActs):
     """The lines (with every node above them) and positions of one act, and the movements that it makes.
 
     Holds no session and reads no clock; what it changes are its own copies.
@@ -57,13 +61,16 @@ class FundsAct(PaymentActs):
         effective_on: date,
         new_id: Callable[[], UUID],
         calendar: FiscalCalendar = CALENDAR_YEAR,
+        rates: Mapping[tuple[str, str], Rate] | None = None,
     ) -> None:
+        self.rates = rates or {}
         self.before: Mapping[UUID, Line] = {line.budget_line_id: line for line in lines}
         self.lines: dict[UUID, Line] = dict(self.before)
         self.positions_before: Mapping[Key, Position] = {position.key: position for position in positions}
         self.positions: dict[Key, Position] = dict(self.positions_before)
         self.movements: list[Movement] = []
         self.document = document
+        self.day = effective_on
         self._period = calendar.period_of(effective_on)
         self._new_id = new_id
 
@@ -71,29 +78,34 @@ class FundsAct(PaymentActs):
 
     def reserve(self, item: Item) -> Movement:
         """available -> R."""
+        item = self.in_functional(item)
         amount = amount_of(item)
         return self._open(MovementKind.RESERVE, item, amount, Buckets(reserved=amount))
 
     def obligate(self, item: Item) -> Movement:
         """R -> O by share, what is missing from available, what is saved back to it (N1, N2)."""
+        item = self.in_functional(item)
         amount = amount_of(item)
         source = self._source(item)
         if source is None:
             return self._open(MovementKind.OBLIGATE, item, amount, Buckets(obligated=amount))
-        liquidated, freed, quantity = self._step(source, item, amount)
-        self.positions[source.key] = source.used_up(liquidated + freed, quantity)
-        taken = Buckets(reserved=liquidated + freed)
+        step = self._step(source, item, amount)
+        used = source.used_up(step.whole, step.quantity, step.foreign_whole)
+        self.positions[source.key] = used
+        taken, foreign = Buckets(reserved=step.whole), change_between(source.foreign, used.foreign)
         if source.key.budget_line_id != item.budget_line_id:
             # Two lines: the request's line gets its money back, the order's line pays from available.
-            self._record(MovementKind.RELEASE, source.key.budget_line_id, -taken, source, source.opening_movement_id)
-            taken = Buckets()
+            opening, line_id = source.opening_movement_id, source.key.budget_line_id
+            self._record(MovementKind.RELEASE, line_id, -taken, source, opening, foreign=foreign)
+            taken, foreign = Buckets(), None
         return self._open(
             MovementKind.OBLIGATE,
             item,
             amount,
             Buckets(obligated=amount) + -taken,
             liquidates=source.opening_movement_id,
-            source=Source(source.key, quantity, liquidated, freed),
+            source=Source(source.key, step.quantity, step.used, step.freed),
+            foreign=foreign,
         )
 
     def expend(self, item: Item, *, own_position: bool = False) -> Movement:
@@ -102,33 +114,40 @@ class FundsAct(PaymentActs):
         E stays with the document line that was used up, so that an order line shows its whole life; with
         `own_position` it opens one of its own (a payroll run pays many posts by few payables).
         """
+        item = self.in_functional(item)
         source = self._source(item)
         if source is None:
             amount = amount_of(item)
             return self._grow(MovementKind.EXPEND, item, amount, Buckets(expended=amount), None)
-        liquidated, freed, quantity = self._step(source, item, item.amount)
-        amount = liquidated if item.amount is None else amount_of(item)
+        check_same_currency(source, item)
+        item, step = self._at_the_days_rate(source, item, self._step(source, item, item.amount))
+        source = self.positions[source.key]
+        amount = step.used if item.amount is None else amount_of(item)
         if amount <= 0:
             raise LiquidationExceeded(f"document line {item.document_line_id}: nothing is left to expend")
         same_line = source.key.budget_line_id == item.budget_line_id
-        used = source.used_up(liquidated + freed, quantity)
-        taken = source.buckets + -used.buckets
+        used = source.used_up(step.whole, step.quantity, step.foreign_whole)
+        taken, foreign = source.buckets + -used.buckets, change_between(source.foreign, used.foreign)
         self.positions[source.key] = used
+        opening = source.opening_movement_id
         if not same_line:
-            self._record(MovementKind.RELEASE, source.key.budget_line_id, -taken, source, source.opening_movement_id)
-            taken = Buckets()
+            self._record(MovementKind.RELEASE, source.key.budget_line_id, -taken, source, opening, foreign=foreign)
+            taken, foreign = Buckets(), None
         changes = Buckets(expended=amount) + -taken
         if own_position or not same_line:
-            return self._grow(MovementKind.EXPEND, item, amount, changes, source.opening_movement_id)
+            return self._grow(MovementKind.EXPEND, item, amount, changes, opening, foreign)
         self._usable(item.budget_line_id)
-        self.positions[source.key] = replace(used, buckets=used.buckets + Buckets(expended=amount))
+        after = replace(used, buckets=used.buckets + Buckets(expended=amount), foreign=expended(used.foreign, item))
+        self.positions[source.key] = after
+        rate = None if item.foreign is None else item.foreign.rate
         return self._record(
             MovementKind.EXPEND,
             item.budget_line_id,
             changes,
             used,
-            source.opening_movement_id,
+            opening,
             document_line_id=item.document_line_id,
+            foreign=change_between(source.foreign, after.foreign, rate=rate),
         )
 
     def release(self, item: Item, *, restore: bool = False) -> list[Movement]:
@@ -136,7 +155,13 @@ class FundsAct(PaymentActs):
         position = self._position(item.key)
         self._usable(item.budget_line_id)
         quantity = item.quantity if position.quantity_total is not None else None
-        if item.amount is not None:
+        foreign = None
+        if position.foreign is not None and item.amount is not None:
+            # Freed at what it stands at, whatever the day's rate is.
+            foreign = position.foreign.named(item.amount, item.currency)
+            amount = position.worth_of(foreign)
+        elif item.amount is not None:
+            check_currency(item, self.lines[item.budget_line_id])
             amount = amount_of(item)
         elif quantity is not None:
             amount = position.share(quantity)
@@ -153,31 +178,33 @@ class FundsAct(PaymentActs):
             )
         if amount == 0:
             return []
-        after = position.used_up(amount, quantity or Fraction(0))
+        after = position.used_up(amount, quantity or Fraction(0), foreign)
         if quantity is None:
             # Given back by amount: what the line set aside is less from now on, so later shares are of the rest.
             after = replace(after, total=after.total - amount, liquidated=after.liquidated - amount)
+            after = replace(after, foreign=after.foreign and after.foreign.given_back(position.foreign))
         if item.final or after.open == 0:
             after = replace(after, closed=True)
         self.positions[item.key] = after
-        changes = after.buckets + -position.buckets
-        made = [
-            self._record(MovementKind.RELEASE, item.budget_line_id, changes, position, position.opening_movement_id)
-        ]
+        changes, gone = after.buckets + -position.buckets, change_between(position.foreign, after.foreign)
+        opening = position.opening_movement_id
+        made = [self._record(MovementKind.RELEASE, item.budget_line_id, changes, position, opening, foreign=gone)]
         if restore and position.source is not None:
             made += self._restore(position, amount)
         return made
 
     def true_up(self, item: Item) -> Movement | None:
         """Set what the document line still obligates to the item's amount, from or to available."""
-        position = self._position(item.key)
+        position, item = self._position(item.key), self.in_functional(item)
         if item.amount is None or item.amount < 0:
             raise FundsItemInvalid(
                 f"document line {item.document_line_id}: give the amount that stays obligated, zero or more"
             )
         line = self._usable(item.budget_line_id)
         check_currency(item, line)
+        check_same_currency(position, item)
         change = item.amount - position.buckets.obligated
+        held = position.foreign and position.foreign.set_to(item.foreign)
         schedule = schedule_of(item, item.amount, self._period)
         if not item.schedule and change <= 0:
             schedule = taken_latest(position.schedule, -change)
@@ -187,8 +214,9 @@ class FundsAct(PaymentActs):
             buckets=position.buckets + Buckets(obligated=change),
             schedule=schedule,
             closed=False,
+            foreign=held,
         )
-        if change == 0:
+        if change == 0 and held == position.foreign:
             return None
         return self._record(
             MovementKind.TRUE_UP,
@@ -196,28 +224,8 @@ class FundsAct(PaymentActs):
             Buckets(obligated=change),
             position,
             position.opening_movement_id,
+            foreign=change_between(position.foreign, held, rate=item.foreign.rate if item.foreign else None),
         )
-
-    def return_delivery(self, key: Key, amount: int, quantity: Fraction, *, replaced: bool) -> Movement:
-        """E -> O when the goods will be replaced, else E -> available: an acceptance is taken back (N4)."""
-        position = self._position(key)
-        back = Buckets(expended=-amount, obligated=amount if replaced else 0)
-        after = replace(position, buckets=position.buckets + back)
-        if replaced:
-            after = replace(
-                after,
-                liquidated=position.liquidated - amount,
-                quantity_liquidated=position.quantity_liquidated - quantity,
-                schedule={
-                    **position.schedule,
-                    self._period: position.schedule.get(self._period, 0) + amount,
-                },
-            )
-        return self._bucket_movement(MovementKind.RELEASE, position, after)
-
-    def vary(self, key: Key, amount: int) -> Movement | None:
-        """available <-> E: a matched invoice differs by `amount` from the order's price."""
-        return self._shift(MovementKind.VARIANCE, key, Buckets(expended=amount)) if amount else None
 
     def check(self) -> None:
         """F2: refuse the act when a hard-stop node that it takes from would fall below zero."""
@@ -278,12 +286,16 @@ class FundsAct(PaymentActs):
             metadata={"document_line_id": str(wanted), "budget_line_id": str(item.budget_line_id)},
         )
 
-    def _step(self, source: Position, item: Item, amount: int | None) -> tuple[int, int, Fraction]:
-        """(used up, freed because final, quantity) of one step on `source`."""
+    def _step(self, source: Position, item: Item, amount: int | None) -> Step:
+        """What one step on `source` uses up, frees because it is final, and for which quantity."""
         quantity = item.liquidated_quantity if item.liquidated_quantity is not None else item.quantity
+        foreign = None
         if source.quantity_total is None:
-            used = source.open if amount is None else min(amount, source.open)
             quantity = Fraction(0)
+            used = source.open if amount is None else min(amount, source.open)
+            if source.foreign is not None and item.foreign is not None:
+                foreign = min(item.foreign.minor, source.foreign.open)
+                used = source.worth_of(foreign)
         elif quantity is None:
             if not item.final:
                 raise FundsItemInvalid(
@@ -293,8 +305,10 @@ class FundsAct(PaymentActs):
             used, quantity = source.open, source.quantity_total - source.quantity_liquidated
         else:
             used = source.share(quantity)
+        foreign = source.foreign_part(used, quantity) if foreign is None else foreign
         freed = source.open - used if item.final else 0
-        return used, freed, quantity
+        rest = source.foreign.open - foreign if source.foreign is not None and item.final else 0
+        return Step(used, freed, quantity, foreign, rest)
 
     def _open(
         self,
@@ -305,6 +319,7 @@ class FundsAct(PaymentActs):
         *,
         liquidates: UUID | None = None,
         source: Source | None = None,
+        foreign: ForeignChange | None = None,
     ) -> Movement:
         """Open the item's own position, or open it again when nothing of it is held any more."""
         line = self._usable(item.budget_line_id)
@@ -320,6 +335,8 @@ class FundsAct(PaymentActs):
                     "budget_line_id": str(item.budget_line_id),
                 },
             )
+        name = "reserved" if kind is MovementKind.RESERVE else "obligated"
+        held, own = Buckets(**{name: amount}), opened(present, item, name)
         movement = Movement(
             self._new_id(),
             kind,
@@ -328,10 +345,7 @@ class FundsAct(PaymentActs):
             self.document,
             item.document_line_id,
             liquidates_movement_id=liquidates,
-        )
-        held = Buckets(
-            reserved=amount if kind is MovementKind.RESERVE else 0,
-            obligated=amount if kind is MovementKind.OBLIGATE else 0,
+            foreign=together(foreign, brought(item, name)),
         )
         earlier = present.buckets if present is not None else Buckets()
         self.positions[item.key] = Position(
@@ -343,11 +357,20 @@ class FundsAct(PaymentActs):
             schedule=schedule_of(item, amount, self._period),
             source=source,
             opening_movement_id=movement.funds_movement_id,
+            foreign=own,
         )
         self._apply(movement)
         return movement
 
-    def _grow(self, kind: MovementKind, item: Item, amount: int, changes: Buckets, liquidates: UUID | None) -> Movement:
+    def _grow(
+        self,
+        kind: MovementKind,
+        item: Item,
+        amount: int,
+        changes: Buckets,
+        liquidates: UUID | None,
+        foreign: ForeignChange | None = None,
+    ) -> Movement:
         """Expend onto the item's own position, which several items may share."""
         line = self._usable(item.budget_line_id)
         check_currency(item, line)
@@ -359,15 +382,19 @@ class FundsAct(PaymentActs):
             self.document,
             item.document_line_id,
             liquidates_movement_id=liquidates,
+            foreign=together(foreign, brought(item, "expended")),
         )
         present = self.positions.get(item.key)
         if present is None:
             present = Position(item.key, self.document, 0, movement.funds_movement_id)
+            present = replace(present, foreign=ForeignHeld(item.foreign.currency) if item.foreign else None)
+        check_same_currency(present, item)
         self.positions[item.key] = replace(
             present,
             total=present.total + amount,
             liquidated=present.liquidated + amount,
             buckets=present.buckets + Buckets(expended=amount),
+            foreign=expended(present.foreign, item),
         )
         self._apply(movement)
         return movement
@@ -384,8 +411,10 @@ class FundsAct(PaymentActs):
         amount = min(wanted, self._room(source.key.budget_line_id), earlier.liquidated)
         if amount <= 0:
             return []
+        held = earlier.foreign and earlier.foreign.restored(amount, earlier.liquidated)
         self.positions[source.key] = replace(
             earlier,
+            foreign=held,
             liquidated=earlier.liquidated - amount,
             quantity_liquidated=max(Fraction(0), earlier.quantity_liquidated - source.quantity * share),
             buckets=earlier.buckets + Buckets(reserved=amount),
@@ -398,6 +427,7 @@ class FundsAct(PaymentActs):
                 Buckets(reserved=amount),
                 earlier,
                 earlier.opening_movement_id,
+                foreign=change_between(earlier.foreign, held),
             )
         ]
 
@@ -406,13 +436,18 @@ class FundsAct(PaymentActs):
         available = [node.available for node in self._nodes(budget_line_id) if node.controlling]
         return max(0, min(available)) if available else self.lines[budget_line_id].revised
 
-    def _bucket_movement(self, kind: MovementKind, position: Position, after: Position) -> Movement:
+    def _bucket_movement(
+        self, kind: MovementKind, position: Position, after: Position, *, rate: Decimal | None = None
+    ) -> Movement:
         if min(after.buckets.amounts()) < 0 or after.liquidated < 0:
             raise LiquidationExceeded(
                 f"{kind.value}: {position.document.kind.value} {position.document.document_number} holds "
                 f"R, O, V, E, S, P = {position.buckets.amounts()} minor units, less than is asked",
                 metadata={"document_line_id": str(position.key.document_line_id)},
             )
+        if after.foreign is not None and kind is not MovementKind.REVALUE:
+            what = f"{position.document.kind.value} {position.document.document_number}"
+            after.foreign.check(position.foreign, after.buckets + -position.buckets, what)
         self.positions[position.key] = after
         return self._record(
             kind,
@@ -420,6 +455,7 @@ class FundsAct(PaymentActs):
             after.buckets + -position.buckets,
             position,
             position.opening_movement_id,
+            foreign=change_between(position.foreign, after.foreign, rate=rate),
         )
 
     def _record(
@@ -431,6 +467,7 @@ class FundsAct(PaymentActs):
         liquidates: UUID | None,
         *,
         document_line_id: UUID | None = None,
+        foreign: ForeignChange | None = None,
     ) -> Movement:
         """A movement on the buckets of `position`, in the name of this act's document."""
         movement = Movement(
@@ -442,6 +479,7 @@ class FundsAct(PaymentActs):
             document_line_id or position.key.document_line_id,
             position_document_line_id=position.key.document_line_id,
             liquidates_movement_id=liquidates,
+            foreign=foreign,
         )
         self._apply(movement)
         return movement

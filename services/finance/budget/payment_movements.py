@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 
 from services.finance.budget.domain import Buckets, Key, Movement, MovementKind, Position
@@ -23,20 +24,43 @@ class PaymentActs(ABC):
         """The position; DOCUMENT_LINE_UNKNOWN when there is none."""
 
     @abstractmethod
-    def _bucket_movement(self, kind: MovementKind, position: Position, after: Position) -> Movement:
+    def _bucket_movement(
+        self, kind: MovementKind, position: Position, after: Position, *, rate: Decimal | None = None
+    ) -> Movement:
         """Record the difference between two states of a position; LIQUIDATION_EXCEEDED below zero."""
 
-    def order(self, key: Key, amount: int) -> Movement:
+    def return_delivery(self, key: Key, amount: int, quantity: Fraction, *, replaced: bool) -> Movement:
+        """E -> O when the goods will be replaced, else E -> available: an acceptance is taken back (N4)."""
+        position = self._position(key)
+        back = Buckets(expended=-amount, obligated=amount if replaced else 0)
+        after = replace(position, buckets=position.buckets + back)
+        if replaced:
+            after = replace(
+                after,
+                liquidated=position.liquidated - amount,
+                quantity_liquidated=position.quantity_liquidated - quantity,
+                schedule={
+                    **position.schedule,
+                    self._period: position.schedule.get(self._period, 0) + amount,
+                },
+            )
+        return self._bucket_movement(MovementKind.RELEASE, position, after)
+
+    def vary(self, key: Key, amount: int, foreign: int = 0) -> Movement | None:
+        """available <-> E: a matched invoice differs by `amount` from the order's price, `foreign` in its currency."""
+        return self._shift(MovementKind.VARIANCE, key, Buckets(expended=amount), foreign) if amount else None
+
+    def order(self, key: Key, amount: int, foreign: int | None = None) -> Movement:
         """E -> S: a payment order was issued."""
-        return self._shift(MovementKind.ORDER, key, Buckets(expended=-amount, ordered=amount))
+        return self._shift(MovementKind.ORDER, key, Buckets(expended=-amount, ordered=amount), foreign)
 
-    def pay(self, key: Key, amount: int) -> Movement:
+    def pay(self, key: Key, amount: int, foreign: int | None = None) -> Movement:
         """S -> P: the bank debited the treasury's account."""
-        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, paid=amount))
+        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, paid=amount), foreign)
 
-    def reject(self, key: Key, amount: int) -> Movement:
+    def reject(self, key: Key, amount: int, foreign: int | None = None) -> Movement:
         """S -> E: the bank rejected the order before any debit."""
-        return self._shift(MovementKind.REJECT, key, Buckets(ordered=-amount, expended=amount))
+        return self._shift(MovementKind.REJECT, key, Buckets(ordered=-amount, expended=amount), foreign)
 
     def order_prepayment(self, key: Key, amount: int) -> Movement:
         """O -> S: an order was issued for an advance, before delivery."""
@@ -82,6 +106,29 @@ class PaymentActs(ABC):
         """P -> S: the order that validated vouchers was rejected before any debit."""
         return self._shift(MovementKind.REJECT, key, Buckets(paid=-amount, ordered=amount))
 
-    def _shift(self, kind: MovementKind, key: Key, changes: Buckets) -> Movement:
+    def refund(self, key: Key, amount: int, *, replaced: int, quantity: Fraction) -> Movement:
+        """P -> available: the creditor paid back; P -> O for the part `replaced`, whose `quantity` comes again.
+
+        `replaced` is at the order's price, so a variance in `amount` goes back to available.
+        """
         position = self._position(key)
-        return self._bucket_movement(kind, position, replace(position, buckets=position.buckets + changes))
+        after = replace(
+            position,
+            buckets=position.buckets + Buckets(paid=-amount, obligated=replaced),
+            liquidated=position.liquidated - replaced,
+        )
+        if replaced:
+            after = replace(
+                after,
+                quantity_liquidated=max(Fraction(0), position.quantity_liquidated - quantity),
+                schedule={**position.schedule, self._period: position.schedule.get(self._period, 0) + replaced},
+            )
+        return self._bucket_movement(MovementKind.RELEASE, position, after)
+
+    def _shift(self, kind: MovementKind, key: Key, changes: Buckets, foreign: int | None = None) -> Movement:
+        """Move between buckets; `foreign` is the amount in the commitment's own currency, when the caller knows."""
+        position = self._position(key)
+        after, held = replace(position, buckets=position.buckets + changes), position.foreign
+        if held is not None:
+            after = replace(after, foreign=held.shifted(position.buckets, changes, foreign))
+        return self._bucket_movement(kind, position, after)

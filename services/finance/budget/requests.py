@@ -10,12 +10,14 @@ from sqlmodel import Session
 from chassis.money import Money
 from services.finance.budget import request_store, store
 from services.finance.budget.domain import AllotmentExceeded
+from services.finance.budget.foreign.covering import refuse_uncovered
 from services.finance.budget.todate import to_date_shortage
 
 
 def request(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, month: int) -> None:
     """Count `amounts` by budget line into `month`; refused with every figure when a release to date is too small."""
     lines = {line.budget_line_id: line for line in store.lock_lines(session, agency_id, list(amounts))}
+    refuse_uncovered(session, lines.values())
     releases = request_store.releases(session, list(amounts))
     requested = request_store.requested(session, list(amounts))
     for line_id, amount in sorted(amounts.items()):

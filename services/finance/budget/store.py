@@ -14,8 +14,8 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from services.finance.budget import events
+from services.finance.budget.buckets import BUCKET_NAMES
 from services.finance.budget.domain import (
-    BUCKET_NAMES,
     Buckets,
     BudgetLineUnknown,
     Document,
@@ -29,6 +29,7 @@ from services.finance.budget.domain import (
     Source,
     User,
 )
+from services.finance.budget.foreign import columns as foreign_columns
 from services.finance.classification.fiscal_calendar import Period
 
 _BUCKET_COLUMNS = [f"{name}_minor" for name in BUCKET_NAMES]
@@ -201,6 +202,7 @@ def _position_of(row: Row[Any], schedules: Mapping[Key, dict[Period, int]]) -> P
         schedule=schedules.get(key, {}),
         source=source,
         closed=row.closed,
+        foreign=foreign_columns.held_of(row),
     )
 
 
@@ -252,6 +254,7 @@ def insert_movements(
         "document_line_id": [m.document_line_id for m in movements],
         "position_document_line_id": [m.position_document_line_id for m in movements],
         "liquidates_movement_id": [m.liquidates_movement_id for m in movements],
+        **foreign_columns.movement_columns(movements),
     }
     arrays = ", ".join(f"cast(:{name} as {_array_type(name)})" for name in columns)
     session.execute(
@@ -278,6 +281,8 @@ def insert_movements(
 def _array_type(column: str) -> str:
     if column.endswith("_minor"):
         return "bigint[]"
+    if column == "exchange_rate":
+        return "numeric[]"
     return "uuid[]" if column.endswith("_id") else "text[]"
 
 
@@ -307,8 +312,9 @@ def save_positions(session: Session, agency_id: UUID, changed: Sequence[Position
     if not changed:
         return
     rows = [_position_values(position) for position in changed]
-    names = list(_POSITION_COLUMNS)
-    arrays = ", ".join(f"cast(:{name} as {kind})" for name, kind in _POSITION_COLUMNS.items())
+    columns = {**_POSITION_COLUMNS, **foreign_columns.position_columns(changed)}
+    names = list(columns)
+    arrays = ", ".join(f"cast(:{name} as {kind})" for name, kind in columns.items())
     updates = ", ".join(f"{name} = excluded.{name}" for name in names[2:])
     session.execute(
         text(
@@ -343,6 +349,7 @@ def _position_values(position: Position) -> dict[str, Any]:
         "source_freed_minor": source.freed if source else 0,
         "closed": position.closed,
         "opening_movement_id": position.opening_movement_id,
+        **foreign_columns.position_values(position),
     }
 
 

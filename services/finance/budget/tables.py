@@ -17,6 +17,10 @@ def _optional_uuid() -> UUID | None:
     return Field(default=None, sa_type=Uuid, nullable=True)
 
 
+def _optional_text() -> str | None:
+    return Field(default=None, sa_type=Text, nullable=True)
+
+
 class AppropriationRow(FinanceTable, table=True):
     """One act that brings lines into an agency's budget (DPA). DRAFT until another person activates it."""
 
@@ -185,6 +189,15 @@ class FundsMovementRow(FinanceTable, table=True):
     recorded_at: datetime = instant_field()
     person_id: UUID | None = _optional_uuid()
     journal_entry_id: UUID | None = _optional_uuid()
+    # The same changes in the commitment's own currency; the rate where the movement brought one in.
+    foreign_currency: str | None = _optional_text()
+    exchange_rate: Decimal | None = Field(default=None, sa_type=Numeric, nullable=True)
+    foreign_reserved_minor: int | None = minor_field(nullable=True)
+    foreign_obligated_minor: int | None = minor_field(nullable=True)
+    foreign_advanced_minor: int | None = minor_field(nullable=True)
+    foreign_expended_minor: int | None = minor_field(nullable=True)
+    foreign_ordered_minor: int | None = minor_field(nullable=True)
+    foreign_paid_minor: int | None = minor_field(nullable=True)
 
 
 class FundsPositionRow(FinanceTable, table=True):
@@ -205,6 +218,17 @@ class FundsPositionRow(FinanceTable, table=True):
         CheckConstraint(
             "quantity_total is null or (quantity_total > 0 and quantity_liquidated between 0 and quantity_total)",
             name="quantity_within_total",
+        ),
+        CheckConstraint(
+            "foreign_currency is null or least(foreign_reserved_minor, foreign_obligated_minor, foreign_advanced_minor,"
+            " foreign_expended_minor, foreign_ordered_minor, foreign_paid_minor, foreign_total_minor,"
+            " foreign_liquidated_minor) >= 0",
+            name="no_negative_foreign_bucket",
+        ),
+        Index(
+            "ix_funds_position_foreign",
+            *("agency_id", "budget_line_id", "document_line_id"),
+            postgresql_where=text("foreign_currency is not null"),
         ),
         Index("ix_funds_position_line", "budget_line_id"),
         Index("ix_funds_position_document", "document_id"),
@@ -236,6 +260,17 @@ class FundsPositionRow(FinanceTable, table=True):
     closed: bool
     # The movement that opened it: what later movements name when they use it up.
     opening_movement_id: UUID = Field(sa_type=Uuid)
+    # Its foreign side: null in the currency of the budget line. `foreign_rated_on`: what is open is at that day's rate.
+    foreign_currency: str | None = _optional_text()
+    foreign_rated_on: date | None = Field(default=None, nullable=True)
+    foreign_total_minor: int | None = minor_field(nullable=True)
+    foreign_liquidated_minor: int | None = minor_field(nullable=True)
+    foreign_reserved_minor: int | None = minor_field(nullable=True)
+    foreign_obligated_minor: int | None = minor_field(nullable=True)
+    foreign_advanced_minor: int | None = minor_field(nullable=True)
+    foreign_expended_minor: int | None = minor_field(nullable=True)
+    foreign_ordered_minor: int | None = minor_field(nullable=True)
+    foreign_paid_minor: int | None = minor_field(nullable=True)
 
 
 class FundsScheduleRow(FinanceTable, table=True):

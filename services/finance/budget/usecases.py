@@ -14,9 +14,13 @@ from uuid import UUID
 from sqlmodel import Session
 
 from chassis import outbox
+from chassis.dates import Month
 from chassis.ids import derived_id, new_id
 from services.finance.budget import domain, events, journals, store
 from services.finance.budget.domain import Document, Item, Key, Movement, MovementKind, exceeded
+from services.finance.budget.foreign import store as foreign_store
+from services.finance.budget.foreign.covering import cover
+from services.finance.budget.foreign.rates import day_rates
 from services.finance.budget.limits import usecases as limits
 from services.finance.budget.limits.usecases import Checked
 from services.finance.budget.movements import FundsAct
@@ -28,6 +32,8 @@ from services.finance.classification.pack import fiscal_calendar
 
 # An event of a run over hundreds of posts is cut, so that it stays below what a broker takes.
 EVENT_ITEMS_MAX = 1_000
+# What brings in funds that a month's end has to revalue.
+_COMMITTING = (MovementKind.RESERVE, MovementKind.OBLIGATE, MovementKind.TRUE_UP)
 
 
 @dataclass(frozen=True)
@@ -59,16 +65,28 @@ def begin(
     effective_on: date,
     budget_line_ids: Iterable[UUID] = (),
     document_line_ids: Iterable[UUID] = (),
+    currencies: Iterable[str] = (),
 ) -> FundsAct:
-    """Lock the document, then every budget line that the act may touch with the nodes above, in ascending id order."""
+    """Lock the document, then every budget line that the act may touch with the nodes above, in ascending id order.
+
+    `currencies` are those that the act brings amounts in: their rates of the day are looked up where a line has
+    another one. EXCHANGE_RATE_MISSING when there is none.
+    """
     store.lock_document(session, document.document_id)
     wanted = set(document_line_ids)
     reached = store.reach(session, wanted)
     lines = store.lock_lines(session, agency_id, {*budget_line_ids, *reached.budget_line_ids})
     lines = settling.expire(session, agency_id, lines, on=effective_on)
     positions = store.positions(session, wanted | reached.document_line_ids)
+    rates = day_rates(session, lines, currencies, on=effective_on)
     return FundsAct(
-        lines, positions, document=document, effective_on=effective_on, new_id=new_id, calendar=fiscal_calendar()
+        lines,
+        positions,
+        document=document,
+        effective_on=effective_on,
+        new_id=new_id,
+        calendar=fiscal_calendar(),
+        rates=rates,
     )
 
 
@@ -94,6 +112,9 @@ def settle(
         journal_entry_id=journal_entry_id,
     )
     store.save_positions(session, agency_id, act.changed_positions())
+    if any(movement.foreign and movement.kind in _COMMITTING for movement in act.movements):
+        # Somebody holds funds in a foreign currency: the round comes by at the end of the month.
+        foreign_store.ring(session, agency_id, Month.of(effective_on).last)
     settling.settle(session, agency_id, act.lines.values(), on=effective_on)
     _warn(session, act, agency_id, effective_on=effective_on, person_id=person_id)
 
@@ -144,6 +165,7 @@ def what_if(session: Session, order: FundsOrder, *, obligate: bool) -> Checked:
         effective_on=order.effective_on,
         new_id=new_id,
         calendar=fiscal_calendar(),
+        rates=day_rates(session, lines, {item.currency for item in order.items}, on=order.effective_on),
     )
     for item in order.items:
         if obligate:
@@ -178,8 +200,11 @@ def obligate(session: Session, order: FundsOrder, *, person_id: UUID | None) -> 
 
 
 def release(session: Session, order: FundsOrder, *, person_id: UUID | None) -> Moved:
-    """Free what document lines still hold; with `restore_liquidated` open again what they had used up."""
-    order, act = _begin(session, order)
+    """Free what document lines still hold; with `restore_liquidated` open again what they had used up.
+
+    What is held in a foreign currency is freed at what it stands at: no rate is asked for.
+    """
+    order, act = _begin(session, order, rated=False)
     for item in order.items:
         act.release(item, restore=order.restore_liquidated)
     check(session, act)
@@ -211,8 +236,11 @@ def expend(session: Session, order: FundsOrder, *, person_id: UUID) -> Moved:
         [item.liquidates_document_line_id for item in order.items if item.liquidates_document_line_id],
         person_id,
     )
+    held = {one.foreign.currency for one in act.positions.values() if one.foreign is not None}
+    act.rates = {**act.rates, **day_rates(session, act.lines.values(), held, on=order.effective_on)}
     for item in order.items:
         act.expend(item)
+    cover(session, act, order.agency_id, on=order.effective_on, person_id=person_id)
     check(session, act)
     limits.check(session, act, order.agency_id, on=order.effective_on)
     spent = [movement for movement in act.movements if movement.kind is MovementKind.EXPEND]
@@ -227,6 +255,7 @@ def expend(session: Session, order: FundsOrder, *, person_id: UUID) -> Moved:
         journal_entry_id=posted.entry.journal_entry_id,
     )
     tell_expended(session, act, order.agency_id)
+    tell_revalued(session, act, order.agency_id)
     return _moved(act, posted.accounting_on, posted.entry.journal_entry_id)
 
 
@@ -237,7 +266,13 @@ def _moved(act: FundsAct, accounting_on: date, journal_entry_id: UUID | None = N
 
 def tell_obligated(session: Session, act: FundsAct, agency_id: UUID) -> None:
     """FundsObligated for an act that bound something."""
-    _tell(session, act, agency_id, events.FundsObligated, lambda m: m.changes.obligated)
+    _tell(
+        session,
+        act,
+        agency_id,
+        events.FundsObligated,
+        lambda m: 0 if m.kind is MovementKind.REVALUE else m.changes.obligated,
+    )
 
 
 def tell_expended(session: Session, act: FundsAct, agency_id: UUID) -> None:
@@ -259,6 +294,17 @@ def tell_released(session: Session, act: FundsAct, agency_id: UUID) -> None:
         agency_id,
         events.FundsReleased,
         lambda m: -m.changes.total if m.kind is MovementKind.RELEASE else 0,
+    )
+
+
+def tell_revalued(session: Session, act: FundsAct, agency_id: UUID) -> None:
+    """FundsRevalued for an act in which a rate changed what funds are worth; amounts below zero gave back."""
+    _tell(
+        session,
+        act,
+        agency_id,
+        events.FundsRevalued,
+        lambda m: m.changes.total if m.kind is MovementKind.REVALUE else 0,
     )
 
 
@@ -292,17 +338,17 @@ def record_refusal(
         outbox.emit(session, event)
 
 
-def _begin(session: Session, order: FundsOrder) -> tuple[FundsOrder, FundsAct]:
+def _begin(session: Session, order: FundsOrder, *, rated: bool = True) -> tuple[FundsOrder, FundsAct]:
     """The act on its locked lines, and the order with the lines where carried document lines hold their funds now."""
     refuse_twice_in_one(order.items)
-    act = _started(session, order)
+    act = _started(session, order, rated=rated)
     ended = [item for item in order.items if act.lines[item.budget_line_id].status is domain.LineStatus.CLOSED]
     moved = carried_lines(session, [_held(item) for item in ended]) if ended else {}
     if not moved:
         return order, act
     items = tuple(replace(item, budget_line_id=moved.get(_held(item), item.budget_line_id)) for item in order.items)
     order = replace(order, items=items)
-    return order, _started(session, order)
+    return order, _started(session, order, rated=rated)
 
 
 def _held(item: Item) -> Key:
@@ -315,7 +361,7 @@ def carried_lines(session: Session, keys: Sequence[Key]) -> dict[Key, UUID]:
     return year_ends.carried_to(session, keys)
 
 
-def _started(session: Session, order: FundsOrder) -> FundsAct:
+def _started(session: Session, order: FundsOrder, *, rated: bool) -> FundsAct:
     return begin(
         session,
         order.agency_id,
@@ -328,6 +374,7 @@ def _started(session: Session, order: FundsOrder) -> FundsAct:
             for one in (item.document_line_id, item.liquidates_document_line_id)
             if one is not None
         ],
+        currencies={item.currency for item in order.items} if rated else (),
     )
 
 

@@ -277,6 +277,7 @@ _MOVEMENTS = """
            case kind when 'RESERVE' then case when liquidates_movement_id is null then reserved_minor else 0 end
                      when 'EXPEND' then expended_minor
                      when 'RELEASE' then greatest(-reserved_minor - obligated_minor, 0)
+                     when 'REVALUE' then reserved_minor + obligated_minor + expended_minor + ordered_minor
                      else obligated_minor end as amount,
            coalesce(recorded_at < cast(:since as timestamptz), false) as old
     from funds_movement where kind = any(:kinds) and document_kind not in ('YEAR_END', 'JOURNAL_ENTRY')

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from google.type import decimal_pb2
+from google.type import decimal_pb2, money_pb2
 from sqlalchemy import Row
 
 from chassis import outbox
@@ -23,6 +24,7 @@ from chassis.wire import (
     resource_id,
     resource_name,
     to_date,
+    to_decimal,
     to_money,
     to_timestamp,
     to_uuid,
@@ -35,7 +37,10 @@ from services.finance.budget.appropriation import (
     Import,
     NewLine,
 )
-from services.finance.budget.domain import BUCKET_NAMES, Document, DocumentKind, Item
+from services.finance.budget.buckets import BUCKET_NAMES
+from services.finance.budget.domain import Document, DocumentKind, Item
+from services.finance.budget.foreign import columns as foreign_columns
+from services.finance.budget.foreign.held import ForeignChange
 from services.finance.budget.usecases import FundsOrder, Moved
 from services.finance.classification.pack import fiscal_calendar
 
@@ -141,6 +146,8 @@ def movement_messages(moved: Moved, order: FundsOrder, person_id: UUID | None) -
             effective_on=to_date(order.effective_on),
             accounting_on=to_date(moved.accounting_on),
             person_id=str(person_id or ""),
+            foreign_amount=foreign_amount(movement.foreign),
+            exchange_rate=exchange_rate(movement.foreign and movement.foreign.rate),
             **{
                 f"{name}_change": to_money(Money(amount, moved.currencies[movement.budget_line_id]))
                 for name, amount in zip(BUCKET_NAMES, movement.changes.amounts(), strict=True)
@@ -168,8 +175,20 @@ def stored_movement(row: Row[Any]) -> budget_pb2.FundsMovement:
         accounting_on=to_date(row.accounting_on),
         record_time=to_timestamp(row.recorded_at),
         person_id=str(row.person_id or ""),
+        foreign_amount=foreign_amount(foreign_columns.change_of(row)),
+        exchange_rate=exchange_rate(row.exchange_rate),
         **{f"{name}_change": to_money(Money(getattr(row, f"{name}_minor"), row.currency)) for name in BUCKET_NAMES},
     )
+
+
+def foreign_amount(foreign: ForeignChange | None) -> money_pb2.Money | None:
+    """What moved in the commitment's own currency."""
+    return None if foreign is None else to_money(Money(foreign.minor, foreign.currency))
+
+
+def exchange_rate(rate: Decimal | None) -> decimal_pb2.Decimal | None:
+    """The rate that a movement brought in."""
+    return None if rate is None else to_decimal(rate)
 
 
 def figures(row: Row[Any]) -> budget_pb2.BudgetFigures:
@@ -374,6 +393,7 @@ _FUNDS_EVENTS = {
     events.FundsObligated: budget_events_pb2.FundsObligated,
     events.FundsReleased: budget_events_pb2.FundsReleased,
     events.FundsExpended: budget_events_pb2.FundsExpended,
+    events.FundsRevalued: budget_events_pb2.FundsRevalued,
 }
 
 
@@ -405,6 +425,7 @@ EVENT_OF_MOVEMENT = {
     "TRUE_UP": budget_events_pb2.FundsObligated.DESCRIPTOR.full_name,
     "RELEASE": budget_events_pb2.FundsReleased.DESCRIPTOR.full_name,
     "EXPEND": budget_events_pb2.FundsExpended.DESCRIPTOR.full_name,
+    "REVALUE": budget_events_pb2.FundsRevalued.DESCRIPTOR.full_name,
 }
 _CLASS_OF_EVENT = {each.DESCRIPTOR.full_name: each for each in _FUNDS_EVENTS.values()}
 

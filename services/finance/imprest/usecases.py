@@ -17,6 +17,7 @@ from chassis.ids import new_id
 from chassis.money import Money, total
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Item, Key
+from services.finance.budget.foreign.held import refuse_foreign
 from services.finance.budget.usecases import FundsOrder
 from services.finance.imprest import domain, events, journals, pack, replenishing, store
 from services.finance.imprest.domain import ImprestKind, VoucherStatus
@@ -64,7 +65,8 @@ def ask(session: Session, new: NewImprest, *, person_id: UUID, at: datetime) -> 
         items = tuple(
             Item(line_id, budget_line_id, amount.minor, amount.currency) for line_id, budget_line_id, amount in lines
         )
-        budget.reserve(session, FundsOrder(new.agency_id, document, items, new.claimed_on), person_id=person_id)
+        moved = budget.reserve(session, FundsOrder(new.agency_id, document, items, new.claimed_on), person_id=person_id)
+        refuse_foreign([movement.foreign for movement in moved.movements], "an imprest")
     store.insert(
         session,
         "imprest",
@@ -398,7 +400,9 @@ def _reserved(session: Session, row: Row[Any], new: NewVoucher, voucher_id: UUID
         return document_line_id
     item = Item(voucher_id, new.budget_line_id, new.amount.minor, new.amount.currency)
     document = Document(DocumentKind.IMPREST_VOUCHER, voucher_id, new.payee)
-    budget.reserve(session, FundsOrder(new.agency_id, document, (item,), new.approved_on), person_id=person_id)
+    order = FundsOrder(new.agency_id, document, (item,), new.approved_on)
+    moved = budget.reserve(session, order, person_id=person_id)
+    refuse_foreign([movement.foreign for movement in moved.movements], "a voucher of an imprest")
     return voucher_id
 
 

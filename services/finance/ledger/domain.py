@@ -24,9 +24,10 @@ LINES_MAX = 2_000
 MANUAL = "MANUAL"
 
 # Entries that change the accrual books alone and therefore name no budget line (domain rules §2, "exempt by
-# account kind"): stock was paid for at receipt, depreciation and exchange are no expenditure, closing moves sums.
+# account kind"): stock was paid for at receipt, depreciation and exchange are no expenditure, closing moves sums. A
+# credit on a paid invoice is a receivable; only its refund moves funds.
 WITHOUT_FUNDS = frozenset(
-    {"STOCK_ISSUE", "STOCK_MOVEMENT", "DEPRECIATION", "EXCHANGE_DIFFERENCE", "CLOSING", "OPENING"}
+    {"STOCK_ISSUE", "STOCK_MOVEMENT", "DEPRECIATION", "EXCHANGE_DIFFERENCE", "CLOSING", "OPENING", "CREDIT_RECEIVABLE"}
 )
 
 

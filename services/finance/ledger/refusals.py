@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis.errors import FailedPrecondition, KelolaError, OutOfRange
 from services.finance.budget import domain as budget
+from services.finance.budget.buckets import BUCKET_NAMES
 
 
 class PeriodClosed(FailedPrecondition):
@@ -118,7 +119,7 @@ def _budget_exceeded(figures: Mapping[str, Any]) -> KelolaError:
             name: node[f"{name}_minor"]
             for name in "original supplementary virement_in virement_out carried_in frozen override".split()
         },
-        buckets=budget.Buckets(*(node[f"{name}_minor"] for name in budget.BUCKET_NAMES)),
+        buckets=budget.Buckets(*(node[f"{name}_minor"] for name in BUCKET_NAMES)),
     )
     asked = int(figures["asked_minor"])
     return budget.exceeded([budget.Shortage(line, asked)])

@@ -25,6 +25,7 @@ from services.finance.payables import (
     payment_store,
     payroll,
     receiving,
+    splitting,
     stock_control,
     wire,
 )
@@ -129,6 +130,26 @@ class PayablesEntrypoints:
                 payables_pb2.ReleaseInvoiceHoldResponse(invoice=wire.invoice_message(invoice)),
                 resource=request.name,
                 agency_id=invoice.row.agency_id,
+            )
+        return work.answer
+
+    @rpc(PAYABLES)
+    def split_invoice(self, request, call):
+        with self.db.begin(call) as work:
+            matched, rest = splitting.split(
+                work.session,
+                wire.invoice_id(request.name),
+                etag=request.etag,
+                explanation=request.explanation,
+                person_id=call.principal.acting_person(),
+                at=call.now,
+            )
+            work.reply(
+                payables_pb2.SplitInvoiceResponse(
+                    matched=wire.invoice_message(matched), rest=wire.invoice_message(rest)
+                ),
+                resource=request.name,
+                agency_id=rest.row.agency_id,
             )
         return work.answer
 

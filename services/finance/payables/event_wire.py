@@ -169,6 +169,19 @@ def _held(event: events.InvoiceHeld) -> outbox.Envelope:
     return outbox.Envelope(message, event.invoice_id, event.agency_id, event.version)
 
 
+@outbox.translates(events.InvoiceSplit)
+def _split(event: events.InvoiceSplit) -> outbox.Envelope:
+    message = pb.InvoiceSplit(
+        invoice_id=str(event.invoice_id),
+        agency_id=str(event.agency_id),
+        purchase_order_id=str(event.purchase_order_id),
+        split_from_invoice_id=str(event.split_from_invoice_id),
+        total=to_money(Money(event.total_minor, event.currency)),
+        rest=to_money(Money(event.rest_minor, event.currency)),
+    )
+    return outbox.Envelope(message, event.invoice_id, event.agency_id, event.version)
+
+
 _SOURCE_KINDS = {
     Source.INVOICE: pb.PAYMENT_SOURCE_KIND_PURCHASE_ORDER,
     Source.PAYROLL: pb.PAYMENT_SOURCE_KIND_PAYROLL_RUN,

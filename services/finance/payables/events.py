@@ -49,6 +49,20 @@ class InvoiceHeld:
 
 
 @dataclass(frozen=True)
+class InvoiceSplit:
+    """The matched part of a held invoice is an invoice of its own (`invoice_id`)."""
+
+    invoice_id: UUID
+    agency_id: UUID
+    purchase_order_id: UUID
+    split_from_invoice_id: UUID
+    currency: str
+    total_minor: int
+    rest_minor: int
+    version: int
+
+
+@dataclass(frozen=True)
 class PaidItem:
     """One payable in a payment event."""
 

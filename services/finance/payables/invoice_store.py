@@ -262,6 +262,7 @@ class Part:
     amount_minor: int
     net_minor: int = 0
     tax_minor: int = 0
+    foreign_minor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -282,11 +283,18 @@ class NewPayable:
     contract_id: UUID | None = None
     # Cash of an imprest moves no budget line: (fund, amount) instead of parts.
     cash: tuple[str, int] | None = None
+    # The creditor's own currency, when that is not the books': its amounts are in the parts.
+    foreign_currency: str | None = None
 
     @property
     def amount_minor(self) -> int:
         """The gross amount."""
         return sum(part.amount_minor for part in self.parts) + (0 if self.cash is None else self.cash[1])
+
+    @property
+    def foreign_minor(self) -> int | None:
+        """The gross amount as the creditor has it."""
+        return None if self.foreign_currency is None else sum(part.foreign_minor or 0 for part in self.parts)
 
 
 def insert_payable(session: Session, new: NewPayable) -> bool:
@@ -295,9 +303,10 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
         text(
             """
             insert into payable (payable_id, agency_id, source, source_document_id, source_document_number,
-                purchase_order_id, contract_id, fund_code, creditor, currency, amount_minor, due_on, status, version)
+                purchase_order_id, contract_id, fund_code, creditor, currency, amount_minor, due_on, status, version,
+                foreign_currency, foreign_minor)
             values (:payable_id, :agency_id, :source, :document_id, :number, :order_id, :contract_id, :fund_code,
-                    :creditor, :currency, :amount, :due_on, 'OPEN', 1)
+                    :creditor, :currency, :amount, :due_on, 'OPEN', 1, :foreign_currency, :foreign_minor)
             on conflict (source, source_document_id, creditor) do nothing returning payable_id
             """
         ),
@@ -314,6 +323,8 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
             "currency": new.currency,
             "amount": new.amount_minor,
             "due_on": new.due_on,
+            "foreign_currency": new.foreign_currency,
+            "foreign_minor": new.foreign_minor,
         },
     ).first()
     if row is None:
@@ -322,10 +333,10 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
         text(
             """
             insert into payable_part (payable_id, document_line_id, budget_line_id, agency_id, amount_minor, net_minor,
-                                      tax_minor)
-            select :payable_id, d, b, :agency_id, a, n, t
+                                      tax_minor, foreign_minor)
+            select :payable_id, d, b, :agency_id, a, n, t, f
             from unnest(cast(:d as uuid[]), cast(:b as uuid[]), cast(:a as bigint[]), cast(:n as bigint[]),
-                        cast(:t as bigint[])) as v (d, b, a, n, t)
+                        cast(:t as bigint[]), cast(:f as bigint[])) as v (d, b, a, n, t, f)
             """
         ),
         {
@@ -336,6 +347,7 @@ def insert_payable(session: Session, new: NewPayable) -> bool:
             "a": [part.amount_minor for part in new.parts],
             "n": [part.net_minor for part in new.parts],
             "t": [part.tax_minor for part in new.parts],
+            "f": [part.foreign_minor for part in new.parts],
         },
     )
     for code, amount in sorted(new.withholdings.items()):
@@ -366,3 +378,28 @@ def has_payables(session: Session, source_document_id: UUID) -> bool:
         text("select 1 from payable where source_document_id = :id limit 1"), {"id": source_document_id}
     ).first()
     return found is not None
+
+
+def move_line(session: Session, invoice_line_id: UUID, invoice_id: UUID) -> None:
+    """A whole line goes to the invoice that was split off."""
+    session.execute(
+        text("update invoice_line set invoice_id = :invoice_id where invoice_line_id = :id"),
+        {"id": invoice_line_id, "invoice_id": invoice_id},
+    )
+
+
+def keep_of_line(session: Session, invoice_line_id: UUID, line: domain.InvoiceLine) -> None:
+    """What stays of a line whose other part was split off."""
+    session.execute(
+        text(
+            "update invoice_line set quantity = :quantity, net_minor = :net, tax_minor = :tax, amount_minor = :amount"
+            " where invoice_line_id = :id"
+        ),
+        {
+            "id": invoice_line_id,
+            "quantity": exact(line.quantity),
+            "net": line.net,
+            "tax": line.tax,
+            "amount": line.amount,
+        },
+    )

@@ -15,7 +15,16 @@ from chassis.ids import new_id
 from chassis.money import Money
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, Line, Movement
-from services.finance.payables import domain, events, invoice_store, journals, ordering_store, pack
+from services.finance.payables import (
+    domain,
+    events,
+    exchange,
+    exchange_store,
+    invoice_store,
+    journals,
+    ordering_store,
+    pack,
+)
 from services.finance.payables.domain import HoldReason, InvoiceStatus, OrderLine, OutOfTurn, Source, Treatment
 from services.finance.payables.invoice_store import Invoice, NewPayable, Part
 from services.finance.payables.journals import Claimed, Tag
@@ -91,7 +100,7 @@ def create(session: Session, new: NewInvoice, *, person_id: UUID, at: datetime) 
         },
         lines,
     )
-    return _match(session, invoice_store.get(session, invoice_id, lock=True), order.currency)
+    return match(session, invoice_store.get(session, invoice_id, lock=True), order.currency)
 
 
 def match_again(session: Session, purchase_order_id: UUID) -> None:
@@ -100,14 +109,14 @@ def match_again(session: Session, purchase_order_id: UUID) -> None:
     if order is None:
         return
     for invoice in invoice_store.of_order(session, purchase_order_id):
-        _match(session, invoice, order.currency)
+        match(session, invoice, order.currency)
 
 
 def approve(
     session: Session, invoice_id: UUID, *, etag: str, effective_on: date, person_id: UUID, at: datetime
 ) -> tuple[Invoice, UUID, UUID]:
     """Dr GRNI / Cr AP; a price variance moves funds between available and E. The invoice, its payable, its entry."""
-    invoice = _locked(session, invoice_id)
+    invoice = locked(session, invoice_id)
     row = invoice.row
     if etag and etag != str(row.version):
         raise EtagMismatch(
@@ -127,6 +136,12 @@ def approve(
     document = Document(DocumentKind.INVOICE, invoice_id, row.supplier_invoice_number)
     lines = [stored.line for stored in invoice.lines]
     rows = [found[line.purchase_order_line_id][1] for line in lines]
+    claims = domain.claims(lines, row.total_minor)
+    foreign = any(one.foreign_currency for one in rows)
+    varied = foreign and any(
+        claim != domain.cleared(found[line.purchase_order_line_id][0], line.quantity)
+        for line, claim in zip(lines, claims, strict=True)
+    )
     act = budget.begin(
         session,
         row.agency_id,
@@ -134,30 +149,45 @@ def approve(
         effective_on=effective_on,
         budget_line_ids=[one.budget_line_id for one in rows],
         document_line_ids=[line.purchase_order_line_id for line in lines],
+        # Only a difference in price is new: what was accepted stands at the rate that it was accepted or revalued at.
+        currencies=[row.currency] if varied else [],
     )
     claimed, parts, approved = [], [], []
-    for stored, claim in zip(invoice.lines, domain.claims(lines, row.total_minor), strict=True):
+    for stored, claim in zip(invoice.lines, claims, strict=True):
         order_line, order_row = found[stored.line.purchase_order_line_id]
         taken = domain.cleared(order_line, stored.line.quantity)
         variance = claim - taken
-        movement = act.vary(Key(order_line.purchase_order_line_id, order_row.budget_line_id), variance)
+        own = exchange.in_books(act, order_row, taken=taken, claim=claim, tax=stored.line.tax, currency=row.currency)
+        movement = act.vary(Key(order_line.purchase_order_line_id, order_row.budget_line_id), own.variance, variance)
         tag = _tag(act.lines[order_row.budget_line_id], order_line, movement)
-        claimed.append(Claimed(tag, Treatment[order_row.treatment], taken, variance))
+        claimed.append(
+            Claimed(
+                tag,
+                Treatment[order_row.treatment],
+                own.cleared,
+                own.variance,
+                Money(taken, row.currency) if own.foreign else None,
+                Money(claim, row.currency) if own.foreign else None,
+            )
+        )
         parts.append(
             Part(
                 order_line.purchase_order_line_id,
                 order_row.budget_line_id,
-                claim,
-                claim - stored.line.tax,
-                stored.line.tax,
+                own.claim,
+                own.claim - own.tax,
+                own.tax,
+                claim if own.foreign else None,
             )
         )
+        if own.foreign:
+            exchange_store.take_uninvoiced(session, order_line.purchase_order_line_id, own.cleared)
         approved.append(events.ApprovedLine(order_line.purchase_order_line_id, stored.line.quantity, claim, variance))
         invoice_store.set_variance(session, stored.invoice_line_id, claim, variance)
         ordering_store.clear(session, order_line.purchase_order_line_id, stored.line.quantity, taken)
         if variance and order_row.treatment == Treatment.STOCK.name:
             ordering_store.insert_variance(
-                session, row.agency_id, invoice_id, order_line.purchase_order_line_id, variance
+                session, row.agency_id, invoice_id, order_line.purchase_order_line_id, own.variance
             )
     budget.check(session, act)
     posted = journals.post_invoice(
@@ -190,10 +220,11 @@ def approve(
             row.supplier_invoice_number,
             row.purchase_order_id,
             str(row.supplier_id),
-            row.currency,
+            claimed[0].tag.currency if foreign else row.currency,
             row.due_on,
             tuple(parts),
             {},
+            foreign_currency=row.currency if foreign else None,
         ),
     )
     assert opened, "an invoice is approved once: its row was locked and MATCHED"
@@ -225,7 +256,7 @@ def approve(
 
 def void(session: Session, invoice_id: UUID, *, explanation: str, person_id: UUID) -> Invoice:
     """Withdraw an invoice that is not approved; the others of its order are matched anew without it."""
-    invoice = _locked(session, invoice_id)
+    invoice = locked(session, invoice_id)
     if invoice.status not in (InvoiceStatus.WAITING_RECEIPT, InvoiceStatus.HELD, InvoiceStatus.MATCHED):
         raise OutOfTurn(
             f"invoice {invoice.row.supplier_invoice_number} is {invoice.status.value}; "
@@ -246,7 +277,7 @@ def void(session: Session, invoice_id: UUID, *, explanation: str, person_id: UUI
 
 def release_hold(session: Session, invoice_id: UUID, *, explanation: str, person_id: UUID) -> Invoice:
     """Say that an invoice is no duplicate; every other hold is put right by a receipt or another invoice."""
-    invoice = _locked(session, invoice_id)
+    invoice = locked(session, invoice_id)
     reasons = {hold.reason for hold in invoice.holds}
     if invoice.status is not InvoiceStatus.HELD or HoldReason.DUPLICATE not in reasons:
         raise OutOfTurn(
@@ -263,10 +294,10 @@ def release_hold(session: Session, invoice_id: UUID, *, explanation: str, person
     )
     order = ordering_store.order(session, invoice.row.purchase_order_id)
     assert order is not None, "an invoice is registered on a known order"
-    return _match(session, invoice_store.get(session, invoice_id), order.currency)
+    return match(session, invoice_store.get(session, invoice_id), order.currency)
 
 
-def _locked(session: Session, invoice_id: UUID) -> Invoice:
+def locked(session: Session, invoice_id: UUID) -> Invoice:
     """The invoice, its order locked first: as every act on an order does."""
     ordering_store.lock_order(session, invoice_store.get(session, invoice_id).row.purchase_order_id)
     return invoice_store.get(session, invoice_id, lock=True)
@@ -289,7 +320,7 @@ def _priced(line: NewLine, nth: int, order_lines: dict[UUID, OrderLine], new: Ne
     return domain.priced(order_line, line.quantity, line.unit_price, line.tax.minor if line.tax is not None else None)
 
 
-def _match(session: Session, invoice: Invoice, order_currency: str) -> Invoice:
+def match(session: Session, invoice: Invoice, order_currency: str) -> Invoice:
     """Match one invoice; its state and holds are written when they change, and InvoiceHeld is told."""
     row = invoice.row
     tolerance = pack.tolerance(order_currency, row.received_on)

@@ -10,12 +10,13 @@ from uuid import UUID
 from sqlmodel import Session
 
 from chassis.ids import new_id
-from chassis.money import allocate
+from chassis.money import Money, allocate
 from services.finance.budget.journals import post_one
 from services.finance.classification import mapping
 from services.finance.classification.domain import Area
 from services.finance.ledger import store as ledger_store
 from services.finance.ledger.domain import Basis, JournalEntry, Line, Posted, reversal
+from services.finance.ledger.rates.domain import EXCHANGE_DIFFERENCE
 from services.finance.payables import pack
 from services.finance.payables.domain import Source, Treatment
 
@@ -32,8 +33,22 @@ class Tag:
     funds_movement_id: UUID | None = None
 
 
-def debit(basis: Basis, account: str, amount: int, tag: Tag) -> Line:
-    """A debit on `tag`; a negative amount is a credit."""
+def debit(basis: Basis, account: str, amount: int, tag: Tag, foreign: Money | None = None) -> Line:
+    """A debit on `tag`; a negative amount is a credit. `foreign` is the same amount as the creditor has it."""
+    if foreign is not None and foreign.minor:
+        return Line(
+            basis,
+            tag.fund_code,
+            account,
+            max(foreign.minor, 0),
+            max(-foreign.minor, 0),
+            foreign.currency,
+            abs(amount),
+            budget_line_id=tag.budget_line_id,
+            funds_movement_id=tag.funds_movement_id,
+            document_line_id=tag.document_line_id,
+            functional_currency=tag.currency,
+        )
     return Line(
         basis,
         tag.fund_code,
@@ -47,9 +62,9 @@ def debit(basis: Basis, account: str, amount: int, tag: Tag) -> Line:
     )
 
 
-def credit(basis: Basis, account: str, amount: int, tag: Tag) -> Line:
+def credit(basis: Basis, account: str, amount: int, tag: Tag, foreign: Money | None = None) -> Line:
     """A credit on `tag`; a negative amount is a debit."""
-    return debit(basis, account, -amount, tag)
+    return debit(basis, account, -amount, tag, None if foreign is None else -foreign)
 
 
 def entry(
@@ -85,6 +100,8 @@ class Accepted:
     tag: Tag
     treatment: Treatment
     amount: int
+    # What the debt is in the order's own currency; goods and assets keep the amount of the books.
+    foreign: Money | None = None
 
 
 def post_delivery(
@@ -105,7 +122,7 @@ def post_delivery(
         account = accounts[one.treatment.value, one.tag.account_code]
         made += [
             debit(Basis.ACCRUAL, account, one.amount, one.tag),
-            credit(Basis.ACCRUAL, accounts["GRNI", ""], one.amount, one.tag),
+            credit(Basis.ACCRUAL, accounts["GRNI", ""], one.amount, one.tag, one.foreign),
         ]
     return post_one(
         session,
@@ -129,6 +146,9 @@ class Claimed:
     treatment: Treatment
     cleared: int
     variance: int
+    # The same in the order's own currency: what is cleared, and the whole claim.
+    foreign_cleared: Money | None = None
+    foreign_claim: Money | None = None
 
 
 def post_invoice(
@@ -154,10 +174,11 @@ def post_invoice(
     made = []
     for one in lines:
         code = one.tag.account_code
-        made.append(debit(Basis.ACCRUAL, accounts["GRNI", ""], one.cleared, one.tag))
+        made.append(debit(Basis.ACCRUAL, accounts["GRNI", ""], one.cleared, one.tag, one.foreign_cleared))
         if one.variance:
             made.append(debit(Basis.ACCRUAL, accounts[one.treatment.value, code], one.variance, one.tag))
-        made.append(credit(Basis.ACCRUAL, accounts["AP", code], one.cleared + one.variance, one.tag))
+        claim = one.cleared + one.variance
+        made.append(credit(Basis.ACCRUAL, accounts["AP", code], claim, one.tag, one.foreign_claim))
     return post_one(
         session,
         entry(agency_id, effective_on, f"Invoice {number}", "INVOICE", invoice_id, made, person_id=person_id),
@@ -206,6 +227,7 @@ class Owed:
     tag: Tag
     source: Source
     amount: int
+    foreign: Money | None = None
 
     @property
     def role(self) -> tuple[str, str]:
@@ -252,7 +274,7 @@ def post_order(
         issued_on,
     )
     gross = _by_fund([*((part.tag.fund_code, part.amount) for part in parts), *cash])
-    mine = [debit(Basis.ACCRUAL, accounts[part.role], part.amount, part.tag) for part in parts]
+    mine = [debit(Basis.ACCRUAL, accounts[part.role], part.amount, part.tag, part.foreign) for part in parts]
     mine += [Line(Basis.ACCRUAL, fund, accounts["IMPREST", ""], amount, 0, currency) for fund, amount in cash]
     mine += [
         Line(
@@ -316,28 +338,46 @@ def post_debit(
     net_by_fund: Mapping[str, int],
     person_id: UUID,
     cash_account: str | None = None,
+    differences: Mapping[str, int] | None = None,
+    foreign_cash: Money | None = None,
 ) -> Posted | None:
     """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter.
 
-    None when the payment moves no budget line (cash of an imprest).
+    None when the payment moves no budget line (cash of an imprest). `differences`: what left beyond the net by fund
+    (below zero: what did not), for the rate was another one; A Dr FXD / Cr RK-A, T Dr RK-T, and CASH has it in it.
+    `foreign_cash` is what left an account in the creditor's own currency.
     """
+    differences = differences or {}
     accounts = _accounts(
         session,
         [("TRANSIT", ""), ("CASH", ""), ("SAL", ""), *(("BEL", part.tag.account_code) for part in parts)],
         value_date,
     )
     text = f"Payment order {order_number} debited"
-    cash = []
-    for fund, amount in sorted(net_by_fund.items()):
+    cash, account = [], cash_account or accounts["CASH", ""]
+    funds = sorted(net_by_fund.items())
+    own = [None] * len(funds) if foreign_cash is None else foreign_cash.allocate([amount for _, amount in funds])
+    for (fund, amount), share in zip(funds, own, strict=True):
+        left = amount + differences.get(fund, 0)
         cash += [
             Line(Basis.ACCRUAL, fund, accounts["TRANSIT", ""], amount, 0, currency),
-            Line(Basis.ACCRUAL, fund, cash_account or accounts["CASH", ""], 0, amount, currency),
+            Line(Basis.ACCRUAL, fund, account, 0, left, currency)
+            if share is None
+            else Line(Basis.ACCRUAL, fund, account, 0, share.minor, share.currency, left),
         ]
+    cash += exchange_lines(session, differences, "RK-T", agency_id, currency, value_date)
     made = entry(treasury_agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, cash, person_id=person_id)
     if made.lines:
         post_one(session, made)
     if not parts:
         return None
+    borne = exchange_lines(session, differences, "RK-A", treasury_agency_id, currency, value_date)
+    if borne:
+        what = f"{text}: exchange difference"
+        difference = entry(
+            agency_id, value_date, what, EXCHANGE_DIFFERENCE, payment_order_id, borne, person_id=person_id
+        )
+        post_one(session, difference)
     realised = [debit(Basis.BUDGET, accounts["BEL", part.tag.account_code], part.amount, part.tag) for part in parts]
     realised += [
         Line(Basis.BUDGET, fund, accounts["SAL", ""], 0, amount, currency)
@@ -347,6 +387,26 @@ def post_debit(
         session,
         entry(agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, realised, person_id=person_id),
     )
+
+
+def exchange_lines(
+    session: Session, differences: Mapping[str, int], pair: str, counterpart: UUID, currency: str, on: date
+) -> list[Line]:
+    """The inter-entity leg of exchange differences by fund; in the agency's books with FXD, which bears them."""
+    if not any(differences.values()):
+        return []
+    accounts = _accounts(session, [(pair, ""), ("FXD", "")], on)
+    made = []
+    for fund, amount in differences.items():
+        owed, gain = (amount, 0) if amount > 0 else (0, -amount)
+        if not amount:
+            continue
+        # The treasury's claim on the agency grows by what left, the agency's debt to it likewise.
+        mine, other = ((owed, gain), None) if pair == "RK-T" else ((gain, owed), (owed, gain))
+        made.append(Line(Basis.ACCRUAL, fund, accounts[pair, ""], *mine, currency, counterpart_agency_id=counterpart))
+        if other is not None:
+            made.append(Line(Basis.ACCRUAL, fund, accounts["FXD", ""], *other, currency))
+    return made
 
 
 def post_reversal(

@@ -130,4 +130,9 @@ _PAPERS = {
         from unnest(cast(:ids as uuid[]), cast(:numbers as text[])) as v (id, number)
         where p.payment_order_id = v.id and p.status = 'UNNUMBERED'
     """,
+    "WITHHOLDING_SLIP": """
+        update withholding_slip p set slip_number = v.number, version = version + 1
+        from unnest(cast(:ids as uuid[]), cast(:numbers as text[])) as v (id, number)
+        where p.withholding_slip_id = v.id and p.slip_number is null
+    """,
 }

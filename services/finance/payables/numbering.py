@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from chassis import outbox
 from services.finance.payables import domain, events, number_store, pack, payment_store
+from services.finance.payables.slips import usecases as slips
 
 SUBJECT = "service:finance"
 # Short transactions: papers wait for seconds at most, and nobody waits long for the series' row.
@@ -77,6 +78,8 @@ def _number_batch(session: Session, series: Series, today: date) -> int:
     number_store.end_series(session, *key, numbers[-1], day)
     if series.kind == "PAYMENT_ORDER":
         outbox.emit_all(session, _ordered(session, document_ids))
+    if series.kind == slips.KIND:
+        outbox.emit_all(session, slips.issued(session, document_ids))
     return len(papers)
 
 

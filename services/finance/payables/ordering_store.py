@@ -131,18 +131,27 @@ def order(session: Session, purchase_order_id: UUID) -> Row[Any] | None:
 def order_lines(
     session: Session, purchase_order_id: UUID, currency: str, *, without_invoice_id: UUID | None = None
 ) -> dict[UUID, tuple[OrderLine, Row[Any]]]:
-    """The order's lines with what counted invoices claimed of them so far, and their rows."""
+    """The order's lines with what counted invoices, less credit notes, claimed of them so far, and their rows.
+
+    What went back counts as not accepted.
+    """
     rows = session.execute(
         text(
             """
-            select l.*, coalesce(i.quantity, 0) as invoiced_quantity, coalesce(i.price_difference, 0) as difference
+            select l.*, coalesce(i.quantity, 0) - coalesce(c.quantity, 0) as invoiced_quantity,
+                   coalesce(i.price_difference, 0) - coalesce(c.price_difference, 0) as difference
             from purchase_order_line l left join lateral (
                 select sum(n.quantity) as quantity, sum((n.unit_price - l.unit_price) * n.quantity) as price_difference
                 from invoice_line n join invoice v using (invoice_id)
                 where n.purchase_order_line_id = l.purchase_order_line_id
                   and v.status in ('MATCHED', 'APPROVED', 'PAID')
                   and (cast(:without as uuid) is null or v.invoice_id <> :without)
-            ) i on true
+            ) i on true left join lateral (
+                select sum(n.quantity) as quantity, sum(n.price_difference) as price_difference
+                from credit_note_line n join credit_note v using (credit_note_id)
+                where n.purchase_order_line_id = l.purchase_order_line_id
+                  and v.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED')
+            ) c on true
             where l.purchase_order_id = :id and l.ordered order by l.purchase_order_line_id
             """
         ),
@@ -157,8 +166,8 @@ def order_lines(
             unit_price=Fraction(row.unit_price),
             tax_rate=Fraction(row.tax_rate),
             amount=row.amount_minor,
-            accepted_quantity=Fraction(row.accepted_quantity),
-            accepted=row.accepted_minor,
+            accepted_quantity=Fraction(row.accepted_quantity) - Fraction(row.returned_quantity),
+            accepted=row.accepted_minor - row.returned_minor,
             invoiced_quantity=Fraction(row.invoiced_quantity),
             cleared_quantity=Fraction(row.cleared_quantity),
             cleared=row.cleared_minor,

@@ -22,8 +22,9 @@ from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as ApprovalKind
 from services.finance.approval.domain import Subject
 from services.finance.budget import requests
+from services.finance.budget.foreign import covering
 from services.finance.classification.pack import fiscal_calendar
-from services.finance.payables import domain, events, number_store
+from services.finance.payables import domain, events, exchange_store, number_store
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source
 
@@ -92,6 +93,8 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
             },
         )
     store.move_payables(session, new.payable_ids, "REQUESTED", request_id)
+    if payables[0].foreign_currency is not None:
+        exchange_store.note_requested(session, new.payable_ids)
     approval.begin(
         session,
         Subject(
@@ -133,6 +136,8 @@ def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at
     """SPM: the budget user authorises a verified request."""
     row = in_status(session, payment_request_id, "VERIFIED", "authorised")
     approval.require(session, payment_request_id, f"payment request {label(row)}")
+    payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
+    covering.refuse_payment(session, row.agency_id, list(_by_line(session, payable_ids)))
     domain.different_persons(person_id, people(session, row), "authorise it")
     store.update_request(
         session, payment_request_id, status="AUTHORISED", authorised_by_person_id=person_id, authorised_at=at
@@ -187,17 +192,22 @@ def _check_payables(payables: Sequence[Row[Any]], new: NewRequest) -> None:
     one_run = all(one.of_payroll for one in sources) and len({row.source_document_id for row in payables}) == 1
     if len({one.of_imprest for one in sources}) > 1:
         raise PayablesDoNotBelongTogether("cash of an imprest is requested by itself; make a request for each")
-    if len({row.currency for row in payables}) > 1 or (len(creditors) > 1 and not one_run):
+    if len({(row.currency, row.foreign_currency) for row in payables}) > 1 or (len(creditors) > 1 and not one_run):
         raise PayablesDoNotBelongTogether(
             "one request pays one creditor in one currency, or one payroll run; make a request for each"
         )
 
 
-def _by_line(session: Session, payable_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """What a request counts against the releases, by budget line; a replenishment by its vouchers."""
+def _by_line(session: Session, payable_ids: Sequence[UUID], *, counted: bool = False) -> dict[UUID, int]:
+    """What a request counts against the releases, by budget line; a replenishment by its vouchers.
+
+    `counted`: what it did count, when rates may have changed what is owed since.
+    """
     sums = store.voucher_amounts(session, payable_ids)
     for part in store.parts(session, payable_ids):
-        sums[part.budget_line_id] = sums.get(part.budget_line_id, 0) + part.amount_minor
+        known = part.requested_minor if counted else None
+        amount = part.amount_minor if known is None else known
+        sums[part.budget_line_id] = sums.get(part.budget_line_id, 0) + amount
     return sums
 
 
@@ -245,7 +255,7 @@ def free(session: Session, request: Row[Any], *, explanation: str, person_id: UU
     """Open a request's payables again and take its amounts out of the releases used."""
     payable_ids = store.request_payables(session, [request.payment_request_id])[request.payment_request_id]
     store.lock_payables(session, payable_ids)
-    by_line = _by_line(session, payable_ids)
+    by_line = _by_line(session, payable_ids, counted=True)
     requests.withdraw(
         session, request.agency_id, by_line, month=fiscal_calendar().period_of(request.requested_on).number
     )

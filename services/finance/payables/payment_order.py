@@ -6,7 +6,9 @@ Domain rules §2 and §4. The bank's answer is a fact and not a command.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -16,17 +18,22 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.ids import new_id
-from chassis.money import Money, total
+from chassis.money import Money, allocate, round_half_away, total
 from services.finance.budget import usecases as budget
+from services.finance.budget.buckets import Buckets
 from services.finance.budget.domain import Document, DocumentKind, Key, Movement
+from services.finance.budget.foreign import covering
 from services.finance.budget.movements import FundsAct
 from services.finance.classification.pack import fiscal_calendar
 from services.finance.imprest import replenishing
+from services.finance.ledger.rates import usecases as rates
+from services.finance.ledger.rates.domain import functional_amount
 from services.finance.payables import domain, events, invoice_store, journals, number_store, pack, payment
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source, TaxBase
 from services.finance.payables.journals import Owed, Tag
 from services.finance.payables.payment_store import Cash, PayablePart
+from services.finance.payables.slips import usecases as slips
 
 
 class OrderUnnumbered(OutOfTurn):
@@ -72,7 +79,8 @@ def issue(
         )
     order_id = new_id()
     act = _act(session, row, order_id, payment.label(row), parts, issued_on)
-    moved = [_ordering(act, part)(_key(part), part.amount_minor) for part in parts]
+    covering.refuse_uncovered(session, act.lines.values())
+    moved = [_ordering(act, part)(_key(part), part.amount_minor, *_foreign(part)) for part in parts]
     entries = journals.post_order(
         session,
         agency_id=row.agency_id,
@@ -112,6 +120,7 @@ def issue(
             "agency_entry_id": entries.agency.entry.journal_entry_id,
             "treasury_entry_id": entries.treasury.entry.journal_entry_id,
             "version": 1,
+            **_to_pay(parts, gross, net),
         },
     )
     _insert_items(session, order_id, row.agency_id, parts, cash, withheld)
@@ -141,13 +150,15 @@ def record_debit(
 ) -> None:
     """S -> P; cash leaves (`cash_account`, or the mapped one), the budget is realised gross.
 
-    The same reference again changes nothing.
+    The same reference again changes nothing. Of an order in a foreign currency, which is at what the debt stood at,
+    the amount that really left counts: the difference goes to FXD, and from or to available.
     """
     row = store.order(session, payment_order_id, lock=True)
     if row.status == "DEBITED" and row.bank_reference == bank_reference:
         return
     _refuse_if_not_at_the_bank(row, "debited")
-    if amount != Money(row.net_minor, row.currency):
+    left = _left(session, row, amount, value_date)
+    if left is None:
         raise DebitAmountMismatch(
             f"payment order {row.order_number} pays {Money(row.net_minor, row.currency)}, the bank debited {amount}; "
             "clear it up with the bank first",
@@ -157,7 +168,14 @@ def record_debit(
         raise InvalidArgument.field("value_date", f"before the order of {row.issued_on}")
     payable_ids, parts = _order_parts(session, row)
     act = _act(session, row, payment_order_id, row.order_number, parts, value_date)
-    moved = [_paying(act, part)(_key(part), part.amount_minor) for part in parts]
+    differences = _revalue_ordered(act, parts, left.minor - row.net_minor)
+    paid = [replace(part, amount_minor=part.amount_minor + one) for part, one in zip(parts, differences, strict=True)]
+    moved = [_paying(act, part)(_key(part), part.amount_minor, *_foreign(part)) for part in paid]
+    budget.cover(session, act, row.agency_id, on=value_date, person_id=person_id)
+    budget.check(session, act)
+    by_fund: dict[str, int] = {}
+    for part, one in zip(parts, differences, strict=True):
+        by_fund[part.fund_code] = by_fund.get(part.fund_code, 0) + one
     posted = journals.post_debit(
         session,
         agency_id=row.agency_id,
@@ -165,8 +183,10 @@ def record_debit(
         payment_order_id=payment_order_id,
         order_number=row.order_number,
         value_date=value_date,
-        parts=_owed(parts, moved),
+        parts=_owed(paid, moved),
         currency=row.currency,
+        differences=by_fund,
+        foreign_cash=amount if amount.currency != row.currency else None,
         net_by_fund=journals.net_by_fund(
             session, row.treasury_entry_id, journals.transit_account(session, row.issued_on)
         ),
@@ -192,7 +212,10 @@ def record_debit(
         bank_reference=bank_reference,
         value_date=value_date,
         bank_recorded_by_person_id=person_id,
+        **({} if row.foreign_currency is None else {"debited_minor": left.minor}),
     )
+    budget.tell_revalued(session, act, row.agency_id)
+    slips.write(session, row, withheld_on=value_date)
     outbox.emit(
         session,
         events.PaymentMade(
@@ -232,7 +255,7 @@ def reject(
     payable_ids, parts = _order_parts(session, row)
     act = _act(session, row, payment_order_id, row.order_number, parts, rejected_on)
     for part in parts:
-        _rejecting(act, part)(_key(part), part.amount_minor)
+        _rejecting(act, part)(_key(part), part.amount_minor, *_foreign(part))
     posted = journals.post_reversal(
         session,
         entry_ids=[row.agency_entry_id, row.treasury_entry_id],
@@ -306,15 +329,71 @@ def _key(part: PayablePart) -> Key:
     return Key(part.document_line_id, part.budget_line_id)
 
 
-def _ordering(act: FundsAct, part: PayablePart) -> Callable[[Key, int], Movement]:
+def _foreign(part: PayablePart) -> tuple[int, ...]:
+    """The amount in the creditor's own currency, for acts on funds that are held in it."""
+    return () if part.foreign_minor is None else (part.foreign_minor,)
+
+
+def _to_pay(parts: Sequence[PayablePart], gross: int, net: int) -> dict[str, Any]:
+    """What an order pays in the creditor's own currency: what is withheld is kept back at the order's own rate."""
+    amounts = [part.foreign for part in parts if part.foreign is not None]
+    if not amounts:
+        return {}
+    minor = total(amount.minor for amount in amounts)
+    return {
+        "foreign_currency": amounts[0].currency,
+        "foreign_minor": round_half_away(Fraction(minor * net, gross)),
+    }
+
+
+def paid(row: Row[Any]) -> Money:
+    """What an order costs in the currency of the books: its net, or what really left for it once it was debited."""
+    return Money(row.net_minor if row.debited_minor is None else row.debited_minor, row.currency)
+
+
+def at_another_rate(row: Row[Any], amount: Money) -> bool:
+    """Whether a debit may be what the bank's rate made of a payment in a foreign currency: from an account in the
+    currency of the books any amount, from one in the creditor's what he gets."""
+    if row.foreign_currency is None or row.status != "ISSUED":
+        return False
+    own = Money(row.foreign_minor, row.foreign_currency)
+    return amount == own or (amount.currency == row.currency and amount.minor > 0)
+
+
+def _left(session: Session, row: Row[Any], amount: Money, value_date: date) -> Money | None:
+    """What a debit is in the currency of the books; None when it is not this order's.
+
+    Money that left an account in the creditor's own currency is worth what the rate of the day says.
+    """
+    if amount == Money(row.net_minor, row.currency):
+        return amount
+    if not at_another_rate(row, amount):
+        return None
+    if amount.currency == row.currency:
+        return amount
+    rate, _ = rates.rate_on(session, currency=amount.currency, functional_currency=row.currency, on=value_date)
+    return functional_amount(amount, rate.rate, row.currency)
+
+
+def _revalue_ordered(act: FundsAct, parts: Sequence[PayablePart], difference: int) -> list[int]:
+    """available <-> S by what left beyond the order's net, shared over its parts by their amounts; the shares."""
+    if not parts:
+        return []
+    shares = allocate(difference, [part.amount_minor for part in parts])
+    for part, share in zip(parts, shares, strict=True):
+        act.revalue(_key(part), Buckets(ordered=share))
+    return shares
+
+
+def _ordering(act: FundsAct, part: PayablePart) -> Callable[..., Movement]:
     return act.order_prepayment if part.source is Source.PREPAYMENT else act.order
 
 
-def _paying(act: FundsAct, part: PayablePart) -> Callable[[Key, int], Movement]:
+def _paying(act: FundsAct, part: PayablePart) -> Callable[..., Movement]:
     return act.pay_prepayment if part.source is Source.PREPAYMENT else act.pay
 
 
-def _rejecting(act: FundsAct, part: PayablePart) -> Callable[[Key, int], Movement]:
+def _rejecting(act: FundsAct, part: PayablePart) -> Callable[..., Movement]:
     return act.reject_prepayment if part.source is Source.PREPAYMENT else act.reject
 
 
@@ -331,6 +410,7 @@ def _owed(parts: Sequence[PayablePart], moved: Sequence[Movement]) -> list[Owed]
             ),
             part.source,
             part.amount_minor,
+            part.foreign,
         )
         for part, movement in zip(parts, moved, strict=True)
     ]

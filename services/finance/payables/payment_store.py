@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from chassis.errors import NotFound
+from chassis.money import Money
 from services.finance.payables.domain import Source
 from services.finance.payables.events import PaidItem
 
@@ -30,6 +31,17 @@ class PayablePart:
     fund_code: str
     account_code: str
     currency: str
+    foreign_currency: str | None = None
+    foreign_minor: int | None = None
+    # What its payment request counted into the releases, where rates may have changed the amount since.
+    requested_minor: int | None = None
+
+    @property
+    def foreign(self) -> Money | None:
+        """The amount as the creditor has it, when that is another currency."""
+        if self.foreign_currency is None or self.foreign_minor is None:
+            return None
+        return Money(self.foreign_minor, self.foreign_currency)
 
 
 def lock_payables(session: Session, payable_ids: Collection[UUID]) -> list[Row[Any]]:
@@ -50,10 +62,12 @@ def parts(session: Session, payable_ids: Collection[UUID]) -> list[PayablePart]:
         text(
             """
             select p.payable_id, y.source, y.source_document_id, p.document_line_id, p.budget_line_id, p.amount_minor,
-                   p.net_minor, p.tax_minor, b.fund_code, b.account_code, b.currency
+                   p.net_minor, p.tax_minor, b.fund_code, b.account_code, b.currency, y.foreign_currency,
+                   p.foreign_minor, p.requested_minor
             from payable_part p join payable y using (payable_id)
             join budget_line b on b.budget_line_id = p.budget_line_id
-            where p.payable_id = any (cast(:ids as uuid[]))
+            -- A part that credit notes took back whole is paid no more.
+            where p.payable_id = any (cast(:ids as uuid[])) and p.amount_minor > 0
             order by p.payable_id, p.document_line_id
             """
         ),

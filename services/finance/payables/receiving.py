@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlmodel import Session
 
 from chassis.errors import FailedPrecondition
+from chassis.money import Money
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Item, Key
-from services.finance.payables import invoicing, journals, ordering_store
+from services.finance.payables import exchange_store, invoicing, journals, ordering_store
 from services.finance.payables.domain import Treatment
 from services.finance.payables.journals import Accepted, Tag
 
@@ -151,8 +152,9 @@ def accrue_delivery(session: Session, acceptance: Acceptance) -> None:
         effective_on=acceptance.accepted_on,
         budget_line_ids=[line.budget_line_id for line in valued],
         document_line_ids=[line.purchase_order_line_id for line in valued],
+        currencies=[acceptance.currency],
     )
-    accepted = []
+    accepted, values = [], {}
     for line in valued:
         movement = act.expend(
             Item(
@@ -173,9 +175,14 @@ def accrue_delivery(session: Session, acceptance: Acceptance) -> None:
             line.purchase_order_line_id,
             movement.funds_movement_id,
         )
-        accepted.append(Accepted(tag, line.treatment, line.value_minor))
+        # In another currency than the budget's: at the rate of the day, which goods and assets keep.
+        values[line.receipt_line_id] = value = movement.changes.expended
+        foreign = Money(line.value_minor, acceptance.currency) if acceptance.currency != tag.currency else None
+        accepted.append(Accepted(tag, line.treatment, value, foreign))
+    budget.cover(session, act, acceptance.agency_id, on=acceptance.accepted_on, person_id=None)
     budget.check(session, act)
     ordering_store.save_acceptance(session, acceptance.agency_id, acceptance.purchase_order_id, acceptance.lines)
+    exchange_store.add_uninvoiced(session, [one for one in accepted if one.foreign is not None])
     if accepted:
         posted = journals.post_delivery(
             session,
@@ -205,12 +212,16 @@ def accrue_delivery(session: Session, acceptance: Acceptance) -> None:
             value_minor=sum(line.value_minor for line in valued),
             journal_entry_id=entry_id,
         )
-        _note_stock(session, acceptance, {one.tag.budget_line_id: one.tag.fund_code for one in accepted}, entry_id)
+        funds = {one.tag.budget_line_id: one.tag.fund_code for one in accepted}
+        _note_stock(session, acceptance, funds, values, entry_id)
         budget.tell_expended(session, act, acceptance.agency_id)
+        budget.tell_revalued(session, act, acceptance.agency_id)
     invoicing.match_again(session, acceptance.purchase_order_id)
 
 
-def _note_stock(session: Session, acceptance: Acceptance, funds: dict[UUID, str], journal_entry_id: UUID) -> None:
+def _note_stock(
+    session: Session, acceptance: Acceptance, funds: dict[UUID, str], values: dict[UUID, int], journal_entry_id: UUID
+) -> None:
     numbered = [line for line in acceptance.lines if line.stock_movement_number and line.stock_movement_id]
     if not numbered:
         return
@@ -224,7 +235,7 @@ def _note_stock(session: Session, acceptance: Acceptance, funds: dict[UUID, str]
             kind="RECEIPT",
             item_id=line.item_id,
             fund_code=funds.get(line.budget_line_id, ""),
-            value_minor=line.value_minor,
+            value_minor=values.get(line.receipt_line_id, line.value_minor),
             journal_entry_id=journal_entry_id,
         )
     ordering_store.advance_cut(session, acceptance.agency_id)

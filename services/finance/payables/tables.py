@@ -70,6 +70,14 @@ class PurchaseOrderLineRow(FinanceTable, table=True):
     # Accepted value whose claim an approved invoice has named: what left received-not-invoiced.
     cleared_quantity: Decimal = _number()
     cleared_minor: int = minor_field()
+    # Of an order in a foreign currency: what its received-not-invoiced stands at in the currency of the books.
+    foreign_currency: str | None = _optional_text()
+    uninvoiced_minor: int | None = minor_field(nullable=True)
+    # Accepted and given back by credit notes.
+    returned_quantity: Decimal = Field(
+        default=Decimal(0), sa_type=Numeric, sa_column_kwargs={"server_default": text("0")}
+    )
+    returned_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class GoodsReceiptRow(FinanceTable, table=True):
@@ -124,6 +132,7 @@ class InvoiceRow(FinanceTable, table=True):
     voided_by_person_id: UUID | None = _optional_uuid()
     void_explanation: str | None = _optional_text()
     payable_id: UUID | None = _optional_uuid()
+    split_from_invoice_id: UUID | None = _optional_uuid()
     version: int
 
 
@@ -160,9 +169,9 @@ class PayableRow(FinanceTable, table=True):
             name="source",
         ),
         CheckConstraint("(fund_code is not null) = (source in ('IMPREST', 'REPLENISHMENT'))", name="fund_of_cash"),
-        CheckConstraint("status in ('OPEN', 'REQUESTED', 'ORDERED', 'PAID')", name="status"),
-        CheckConstraint("amount_minor > 0", name="above_zero"),
-        CheckConstraint("(status = 'OPEN') = (payment_request_id is null)", name="held_by_one_request"),
+        CheckConstraint("status in ('OPEN', 'REQUESTED', 'ORDERED', 'PAID', 'CREDITED')", name="status"),
+        CheckConstraint("amount_minor > 0 or (status = 'CREDITED' and amount_minor = 0)", name="above_zero"),
+        CheckConstraint("(status in ('OPEN', 'CREDITED')) = (payment_request_id is null)", name="held_by_one_request"),
         UniqueConstraint("source", "source_document_id", "creditor"),
         Index("ix_payable_list", "agency_id", "payable_id"),
         Index("ix_payable_source_document", "source_document_id"),
@@ -185,6 +194,9 @@ class PayableRow(FinanceTable, table=True):
     status: str = Field(sa_type=Text)
     payment_request_id: UUID | None = _optional_uuid()
     version: int
+    # What is owed in the creditor's currency: `amount_minor` is what that stands at in the currency of the books.
+    foreign_currency: str | None = _optional_text()
+    foreign_minor: int | None = minor_field(nullable=True)
 
 
 class PayablePartRow(FinanceTable, table=True):
@@ -199,6 +211,9 @@ class PayablePartRow(FinanceTable, table=True):
     amount_minor: int = minor_field()
     net_minor: int = minor_field()
     tax_minor: int = minor_field()
+    foreign_minor: int | None = minor_field(nullable=True)
+    # What a payment request counted into the releases (F3): a later rate does not change it.
+    requested_minor: int | None = minor_field(nullable=True)
 
 
 class PayableWithholdingRow(FinanceTable, table=True):
@@ -301,6 +316,10 @@ class PaymentOrderRow(FinanceTable, table=True):
     agency_entry_id: UUID = _uuid()
     treasury_entry_id: UUID = _uuid()
     version: int
+    # What is to be paid in the creditor's currency, and what then really left in the currency of the books.
+    foreign_currency: str | None = _optional_text()
+    foreign_minor: int | None = minor_field(nullable=True)
+    debited_minor: int | None = minor_field(nullable=True)
 
 
 class PaymentOrderItemRow(FinanceTable, table=True):
@@ -385,7 +404,9 @@ class NumberQueueRow(FinanceTable, table=True):
 
     __tablename__ = "number_queue"
     __table_args__ = (
-        CheckConstraint("kind in ('PAYMENT_REQUEST', 'PAYMENT_AUTHORISATION', 'PAYMENT_ORDER')", name="kind"),
+        CheckConstraint(
+            "kind in ('PAYMENT_REQUEST', 'PAYMENT_AUTHORISATION', 'PAYMENT_ORDER', 'WITHHOLDING_SLIP')", name="kind"
+        ),
         UniqueConstraint("kind", "document_id"),
         UniqueConstraint("entity_id", "kind", "year", "number"),
         Index(

@@ -37,18 +37,20 @@ _F6 = """
     where b.postable and b.appropriation_id is not null
       and b.advanced_minor + b.paid_minor <> coalesce(l.realised, 0)
 """
-# Received-not-invoiced by order line: what was accepted less what approved invoices named.
+# Received-not-invoiced by order line: what was accepted and not given back, less what approved invoices named.
 _GRNI = """
-    select format('order line %s: received-not-invoiced is %s, accepted less cleared %s', o.purchase_order_line_id,
-                  coalesce(l.balance, 0), o.accepted_minor - o.cleared_minor)
+    select format('order line %s: received-not-invoiced is %s, accepted less returned and cleared %s',
+                  o.purchase_order_line_id, coalesce(l.balance, 0),
+                  o.accepted_minor - o.returned_minor - o.cleared_minor)
     from purchase_order_line o
     left join (
-        select document_line_id, sum(credit_minor - debit_minor)::bigint as balance
+        select document_line_id, currency, sum(credit_minor - debit_minor)::bigint as balance
         from journal_line
-        where account_code in (select account_code from account_mapping where role = 'GRNI') group by 1
-    ) l on l.document_line_id = o.purchase_order_line_id
-    where coalesce(l.balance, 0) <> o.accepted_minor - o.cleared_minor
-       or o.cleared_quantity = o.accepted_quantity and o.cleared_minor <> o.accepted_minor
+        where account_code in (select account_code from account_mapping where role = 'GRNI') group by 1, 2
+    ) l on l.document_line_id = o.purchase_order_line_id and l.currency = coalesce(o.foreign_currency, l.currency)
+    where coalesce(l.balance, 0) <> o.accepted_minor - o.returned_minor - o.cleared_minor
+       or o.cleared_quantity = o.accepted_quantity - o.returned_quantity
+          and o.cleared_minor <> o.accepted_minor - o.returned_minor
 """
 # A payable is the sum of its parts, and its state that of its paper.
 _PAYABLES = """
@@ -79,6 +81,9 @@ _MAKERS = """
     select format('invoice %s was approved by who registered it', invoice_id) from invoice
     where approved_by_person_id = created_by_person_id or hold_released_by_person_id = created_by_person_id
     union all
+    select format('credit note %s was approved by who registered it', credit_note_id) from credit_note
+    where approved_by_person_id = created_by_person_id
+    union all
     select format('payment request %s: one person took two steps', payment_request_id) from payment_request
     where requested_by_person_id in (verified_by_person_id, authorised_by_person_id)
        or verified_by_person_id = authorised_by_person_id
@@ -101,6 +106,32 @@ _NUMBERS = """
     from (select *, lag(numbered_on) over (partition by entity_id, kind, year order by number) as before
           from number_queue where number is not null) numbered
     where numbered_on < before
+"""
+# A credit note is the sum of its lines; what creditors owe back is what the refund account holds, order line by line.
+_CREDITS = """
+    select format('credit note %s of %s: its lines sum to %s', c.credit_note_id, c.total_minor, coalesce(l.total, 0))
+    from credit_note c
+    left join (select credit_note_id, sum(amount_minor)::bigint as total from credit_note_line group by 1) l
+              using (credit_note_id)
+    where c.total_minor <> coalesce(l.total, 0)
+    union all
+    select format('order line %s: the refund account holds %s, its credit notes await %s',
+                  coalesce(j.document_line_id, n.purchase_order_line_id), coalesce(j.balance, 0), coalesce(n.owed, 0))
+    from (select document_line_id, sum(debit_minor - credit_minor)::bigint as balance from journal_line
+          where account_code in (select account_code from account_mapping where role = 'REFUND') group by 1) j
+    full join (select l.purchase_order_line_id, sum(l.amount_minor)::bigint as owed
+               from credit_note c join credit_note_line l using (credit_note_id) where c.status = 'RECEIVABLE'
+               group by 1) n on n.purchase_order_line_id = j.document_line_id
+    where coalesce(j.balance, 0) <> coalesce(n.owed, 0)
+"""
+# A slip says what its payment withheld; a debited payment has a slip for each kind or none by that kind's law.
+_SLIPS = """
+    select format('withholding slip %s of %s: its payment withheld %s', s.withholding_slip_id, s.amount_minor,
+                  coalesce(w.amount_minor, 0))
+    from withholding_slip s
+    left join payment_order_withholding w using (payment_order_id, withholding_code)
+    join payment_order o using (payment_order_id)
+    where s.amount_minor <> coalesce(w.amount_minor, 0) or o.status <> 'DEBITED'
 """
 # I7: the stock control account is what the books took in from numbered movements and from variances in flight.
 _STOCK = """
@@ -129,6 +160,8 @@ def problems(connection: Connection) -> list[Problem]:
         ("F5", _GRNI),
         ("F5", _PAYABLES),
         ("I5", _ORDERS),
+        ("I5", _CREDITS),
+        ("I5", _SLIPS),
         ("I7", _STOCK),
         ("I9", _MAKERS),
         ("I10", _NUMBERS),

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+from google.type import money_pb2
 from sqlalchemy import Row
 
 from chassis.money import Money
@@ -112,6 +113,7 @@ def invoice_message(invoice: Invoice) -> payables_pb2.Invoice:
         due_on=to_date(row.due_on),
         payable_id=str(row.payable_id or ""),
         etag=str(row.version),
+        split_from_invoice_id=str(row.split_from_invoice_id or ""),
     )
 
 
@@ -170,7 +172,12 @@ def payable_message(row: Row[Any], withholdings: Mapping[str, int]) -> payables_
         due_on=to_date(row.due_on),
         status=payables_pb2.PayableStatus.Value(f"PAYABLE_STATUS_{row.status}"),
         payment_request_id=str(row.payment_request_id or ""),
+        foreign_amount=_foreign(row.foreign_minor, row.foreign_currency),
     )
+
+
+def _foreign(minor: int | None, currency: str | None) -> money_pb2.Money | None:
+    return None if minor is None or currency is None else to_money(Money(minor, currency))
 
 
 def withholding_messages(amounts: Mapping[str, int], currency: str) -> list[payables_pb2.Withholding]:
@@ -239,4 +246,6 @@ def order_message(
         value_date=to_date(row.value_date) if row.value_date else None,
         bank_reference=row.bank_reference or "",
         etag=str(row.version),
+        foreign_amount=_foreign(row.foreign_minor, row.foreign_currency),
+        debited_amount=_foreign(row.debited_minor, row.currency),
     )

@@ -129,11 +129,17 @@ def last_instruction(session: Session, payment_order_id: UUID) -> Row[Any] | Non
 
 
 def orders_named(session: Session, agency_id: UUID, *, currency: str, amount: int, text_: str) -> dict[str, UUID]:
-    """A treasury's orders over this amount whose number stands in a text, by their numbers."""
+    """A treasury's orders over this amount whose number stands in a text, by their numbers.
+
+    Of an order in a foreign currency the number is enough: what it costs in the account's currency, the bank says.
+    """
     rows = session.execute(
         text(
             "select order_number, payment_order_id from payment_order where treasury_agency_id = :agency_id"
-            " and net_minor = :amount and currency = :currency and position(order_number in :text) > 0"
+            " and (net_minor = :amount and currency = :currency"
+            "      or foreign_minor = :amount and foreign_currency = :currency"
+            "      or foreign_currency is not null and status = 'ISSUED' and currency = :currency)"
+            " and position(order_number in :text) > 0"
         ),
         {"agency_id": agency_id, "amount": amount, "currency": currency, "text": text_},
     )

@@ -43,8 +43,12 @@ class Payment:
 
     @property
     def net(self) -> Money:
-        """What the payee gets."""
-        return Money(self.order.net_minor, self.order.currency)
+        """What the payee gets; once debited in the currency of the books, what left for it."""
+        return payment_order.paid(self.order)
+
+    def is_paid_by(self, amount: Money, *, debit: bool) -> bool:
+        """Whether an entry of the bank may be this payment: of one in a foreign currency the bank's rate decides."""
+        return amount == self.net or (debit and payment_order.at_another_rate(self.order, amount))
 
     @property
     def reissue_id(self) -> UUID | None:
@@ -117,7 +121,7 @@ def _by_id(past: Sequence[Row[Any]], payment_return_id: UUID | None) -> Row[Any]
 
 def decide_entry(session: Session, payment: Payment, entry: Booked) -> Decision:
     """What an entry that names a payment means."""
-    if Money(entry.amount, entry.currency) != payment.net:
+    if not payment.is_paid_by(Money(entry.amount, entry.currency), debit=entry.debit):
         return Decision(
             Outcome.UNMATCHED,
             f"payment order {payment.order.order_number} pays {payment.net}, the entry is "

@@ -80,7 +80,7 @@ def record(
             "returned_instruction_id": instruction.payment_instruction_id if instruction is not None else None,
             "order_number": order.order_number,
             "currency": order.currency,
-            "amount_minor": order.net_minor,
+            "amount_minor": payment_order.paid(order).minor,
             "returned_on": said.returned_on,
             "explanation": said.explanation,
             "bank_reference": said.bank_reference,
@@ -117,7 +117,7 @@ def record_by_hand(
     for row in past:
         if row.bank_reference == said.bank_reference:
             return UUID(str(row.payment_return_id))
-    net = Money(order.net_minor, order.currency)
+    net = payment_order.paid(order)
     if order.status != "DEBITED" or (past and past[-1].status != "PAID"):
         stands = f"{past[-1].status} since {past[-1].returned_on}" if past else order.status
         raise domain.ReturnNotPossible(

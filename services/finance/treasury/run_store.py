@@ -37,9 +37,10 @@ def candidates(
     return session.execute(
         text(
             """
-            select o.payment_order_id, o.agency_id as paying_agency_id, o.order_number, o.status, o.currency,
-                   o.net_minor, o.issued_on, r.payment_return_id, r.payee_account_id as return_payee_account_id,
-                   y.due_on, y.creditors, y.sources,
+            select o.payment_order_id, o.agency_id as paying_agency_id, o.order_number, o.status,
+                   coalesce(o.foreign_currency, o.currency) as currency,
+                   coalesce(o.foreign_minor, o.net_minor) as net_minor, o.issued_on,
+                   r.payment_return_id, r.payee_account_id as return_payee_account_id, y.due_on, y.creditors, y.sources,
                    exists (select 1 from payment_instruction i
                            where i.payment_order_id = o.payment_order_id and i.live) as in_live_run
             from ({_waiting}) w join payment_order o using (payment_order_id)
@@ -64,7 +65,8 @@ _NAMED = """
 """
 _WAITING = """
     select o.payment_order_id from payment_order o
-    where o.treasury_agency_id = :agency_id and o.currency = :currency and o.net_minor > 0
+    where o.treasury_agency_id = :agency_id and coalesce(o.foreign_currency, o.currency) = :currency
+      and o.net_minor > 0
       and cardinality(cast(:ids as uuid[])) = 0
       and (o.status = 'ISSUED'
            or exists (select 1 from payment_return r

@@ -59,9 +59,10 @@ _RUNS = """
        or i.status = 'REJECTED' and i.payment_return_id is null and o.status <> 'REJECTED'
     union all
     select format('payment instruction %s pays %s, payment order %s %s', i.payment_instruction_id, i.amount_minor,
-                  o.order_number, o.net_minor)
+                  o.order_number, coalesce(o.foreign_minor, o.net_minor))
     from payment_instruction i join payment_order o using (payment_order_id)
-    where (i.amount_minor, i.currency) <> (o.net_minor, o.currency)
+    where (i.amount_minor, i.currency)
+       <> (coalesce(o.foreign_minor, o.net_minor), coalesce(o.foreign_currency, o.currency))
 """
 # B4: TRANSIT of a treasury is what it has ordered and the bank has not debited; RTN what came back and is not ordered
 # anew.

@@ -310,6 +310,34 @@ def invoice(order: Order, purchase_order_line_id: UUID, quantity: Decimal, amoun
     return replace(order, lines=lines, version=order.version + 1)
 
 
+@dataclass(frozen=True)
+class CreditedLine:
+    """What a credit note takes back of an order line; `invoiced_*` say which units its invoice billed."""
+
+    purchase_order_line_id: UUID
+    quantity: Decimal
+    amount_minor: int
+    variance_minor: int
+    invoiced_quantity: Decimal
+    invoiced_before: Decimal
+
+
+def credit(order: Order, credited: CreditedLine, *, replaced: bool) -> Order:
+    """A credit note takes back a part of what was invoiced.
+
+    Goods that come again, and stock that is still here, may be invoiced anew; other goods are done with.
+    """
+    line = order.line(credited.purchase_order_line_id)
+    again = replaced or line.treatment is Treatment.STOCK
+    less = replace(
+        line,
+        invoiced_quantity=line.invoiced_quantity - (credited.quantity if again else 0),
+        invoiced_minor=line.invoiced_minor - credited.amount_minor,
+    )
+    lines = tuple(less if other is line else other for other in order.lines)
+    return replace(order, lines=lines, version=order.version + 1)
+
+
 def pay(order: Order, amount: Money) -> Order:
     """A payment on the order was debited at the bank: gross, withheld taxes included."""
     paid = Money(order.paid_minor, order.currency) + amount

@@ -9,10 +9,10 @@ from chassis.grpc import rpc
 from chassis.paging import Page
 from chassis.saga import Refused, saga_step
 from chassis.wire import optional_uuid, resource_id, to_uuid
-from kelola.finance.v1 import budget_pb2_grpc, payables_events_pb2
+from kelola.finance.v1 import budget_pb2_grpc, credit_note_events_pb2, payables_events_pb2
 from kelola.logistics.v1 import purchase_order_pb2
 from services.logistics.ordering import store, usecases, wire
-from services.logistics.ordering.variance import value_receipts_anew
+from services.logistics.ordering.variance import credit_receipts, value_receipts_anew
 from services.logistics.requisition.domain import ReleaseRefused
 from services.logistics.wire import refusal_of
 
@@ -117,6 +117,14 @@ class OrderingEntrypoints:
             wire.variances(invoice),
             invoice_id=to_uuid(invoice.invoice_id, "invoice_id"),
         )
+
+    @on_event(credit_note_events_pb2.CreditNoteApproved)
+    def on_credit_note_approved(self, event, session):
+        note, lines = event.message, wire.credited_lines(event.message)
+        order = usecases.record_credit(
+            session, to_uuid(note.purchase_order_id, "purchase_order_id"), lines, replaced=note.replaced
+        )
+        credit_receipts(session, order, lines, credit_note_id=to_uuid(note.credit_note_id, "credit_note_id"))
 
     @on_event(payables_events_pb2.PaymentMade)
     def on_payment_made(self, event, session):

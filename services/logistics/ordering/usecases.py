@@ -185,6 +185,17 @@ def record_invoice(
     return before, settle(session, requisition, order)
 
 
+def record_credit(
+    session: Session, purchase_order_id: UUID, lines: tuple[domain.CreditedLine, ...], *, replaced: bool
+) -> Order:
+    """Finance approved a credit note: what it takes back by order line. The order after it."""
+    requisition, order = _locked(session, purchase_order_id)
+    for line in lines:
+        order = domain.credit(order, line, replaced=replaced)
+    store.update_order(session, order)
+    return settle(session, requisition, order)
+
+
 def record_payment(session: Session, purchase_order_id: UUID, amount: Money) -> Order:
     """The bank debited a payment on the order."""
     requisition, order = _locked(session, purchase_order_id)

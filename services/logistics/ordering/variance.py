@@ -10,7 +10,7 @@ from sqlmodel import Session
 from chassis.money import Money
 from services.logistics.catalog import store as catalog
 from services.logistics.catalog.domain import Treatment
-from services.logistics.ordering.domain import Order
+from services.logistics.ordering.domain import CreditedLine, Order
 from services.logistics.stock import usecases as stock
 
 
@@ -40,4 +40,23 @@ def value_receipts_anew(
             invoiced_before=before,
             quantity=quantity,
             variance_minor=variance_minor,
+        )
+
+
+def credit_receipts(session: Session, order: Order, lines: tuple[CreditedLine, ...], *, credit_note_id: UUID) -> None:
+    """Value the receipts that the credited invoice billed anew: a price that fell is late news too."""
+    for credited in lines:
+        line = order.line(credited.purchase_order_line_id)
+        if not credited.variance_minor or line.treatment is not Treatment.STOCK or line.item_id is None:
+            continue
+        stock.record_variance(
+            session,
+            agency_id=order.agency_id,
+            invoice_id=credit_note_id,
+            purchase_order_line_id=credited.purchase_order_line_id,
+            item=catalog.item_by_id(session, line.item_id),
+            fund_code=line.fund_code,
+            invoiced_before=credited.invoiced_before,
+            quantity=credited.invoiced_quantity,
+            variance_minor=credited.variance_minor,
         )

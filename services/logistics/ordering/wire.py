@@ -21,12 +21,13 @@ from chassis.wire import (
     to_timestamp,
     to_uuid,
 )
-from kelola.finance.v1 import budget_pb2, payables_events_pb2
+from kelola.finance.v1 import budget_pb2, credit_note_events_pb2, payables_events_pb2
 from kelola.logistics.v1 import ordering_events_pb2, purchase_order_pb2
 from services.logistics.etag import etag_of
 from services.logistics.ordering.domain import (
     AskedLine,
     AskedOrder,
+    CreditedLine,
     Line,
     Order,
     PurchaseOrderCancelled,
@@ -203,6 +204,21 @@ def invoiced_lines(message: payables_events_pb2.InvoiceApproved) -> tuple[tuple[
 def variances(message: payables_events_pb2.InvoiceApproved) -> tuple[int, ...]:
     """By how many minor units each line of an approved invoice differs from the order's price."""
     return tuple(from_money(line.variance, "variance").minor for line in message.lines)
+
+
+def credited_lines(message: credit_note_events_pb2.CreditNoteApproved) -> tuple[CreditedLine, ...]:
+    """What an approved credit note takes back of each line; a paid invoice stays invoiced, its refund is finance's."""
+    return tuple(
+        CreditedLine(
+            purchase_order_line_id=to_uuid(line.purchase_order_line_id, f"lines[{nth}].purchase_order_line_id"),
+            quantity=from_decimal(line.quantity, f"lines[{nth}].quantity"),
+            amount_minor=0 if message.receivable else from_money(line.amount, f"lines[{nth}].amount").minor,
+            variance_minor=from_money(line.variance, f"lines[{nth}].variance").minor,
+            invoiced_quantity=from_decimal(line.invoiced_quantity, f"lines[{nth}].invoiced_quantity"),
+            invoiced_before=from_decimal(line.invoiced_before, f"lines[{nth}].invoiced_before"),
+        )
+        for nth, line in enumerate(message.lines)
+    )
 
 
 def paid_orders(message: payables_events_pb2.PaymentMade) -> list[tuple[UUID, Money]]:

@@ -7,11 +7,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from chassis.migrate import sqlalchemy_url
+from kelola.finance.v1 import payables_pb2
 from services.finance.budget import verify as budget_verify
 from services.finance.payables import verify as payables_verify
 from tests.integration.finance.books import Books
 from tests.integration.finance.funds import Unit, an_item
 from tests.integration.finance.purchase import STOCK, Purchase, stock_moved
+from tests.integration.finance.test_payables_credit_notes import PRICE, Credits
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,8 @@ def lived(books: Books) -> dict[str, str]:
     paid = purchase.approved(purchase.invoiced(4, 900_000))
     owed = purchase.approved(purchase.invoiced(1, 900_000))
     order = unit.debited(unit.ordered([paid.payable_id]))
+    credits = Credits(purchase)
+    note = credits.approved(payables_pb2.Invoice(invoice_id=paid.source_document_id), PRICE, 1_110, net=1_000)
     assert unit.problems() == []
     return {
         "agency": str(unit.agency_id),
@@ -36,6 +40,7 @@ def lived(books: Books) -> dict[str, str]:
         "order": order.payment_order_id,
         "request": order.payment_request_id,
         "owed": owed.payable_id,
+        "note": note.credit_note_id,
         "order_line": purchase.line_id,
         "officer": str(unit.persons["budget_officer"]),
     }
@@ -90,6 +95,23 @@ BROKEN = {
         "I5",
         "update payment_order set net_minor = net_minor + 1, gross_minor = gross_minor + 1"
         " where payment_order_id = :order",
+    ),
+    "a credit note of another amount": (
+        "I5",
+        "update credit_note set total_minor = total_minor + 1 where credit_note_id = :note",
+    ),
+    "a refund that never came": (
+        "I5",
+        "update credit_note set status = 'REFUNDED', bank_reference = 'none' where credit_note_id = :note",
+    ),
+    "a credit note that its maker approved": (
+        "I9",
+        "alter table credit_note drop constraint ck_credit_note_maker_is_not_checker;"
+        " update credit_note set approved_by_person_id = created_by_person_id where credit_note_id = :note",
+    ),
+    "a slip of another amount": (
+        "I5",
+        "update withholding_slip set amount_minor = amount_minor + 1 where payment_order_id = :order",
     ),
     "stock of another value": (
         "I7",

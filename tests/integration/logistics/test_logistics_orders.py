@@ -12,7 +12,7 @@ from chassis.money import Money
 from chassis.testing import call_as, refused
 from chassis.testing import refusal as refusal_of
 from chassis.wire import to_money
-from kelola.finance.v1 import payables_events_pb2
+from kelola.finance.v1 import credit_note_events_pb2, payables_events_pb2
 from kelola.logistics.v1 import ordering_events_pb2, receiving_events_pb2, stock_events_pb2, stock_pb2, supplier_pb2
 from kelola.logistics.v1 import purchase_order_pb2 as pb
 from kelola.logistics.v1 import receipt_pb2 as receipts
@@ -306,6 +306,41 @@ def test_n21_n25_invoices_and_payments_close_order_and_requisition_and_value_sto
     assert correction.kind == stock_pb2.STOCK_MOVEMENT_KIND_CORRECTION
     assert rupiah(correction.value) == -11_100
     assert rupiah(logistics.balance(item).value) == 9_523_800 * 2 // 3
+    assert logistics.problems() == []
+
+
+def test_a_credit_of_the_price_values_the_receipts_of_its_invoice_anew_and_closes_the_order(logistics: House):
+    item, warehouse = logistics.item(), logistics.warehouse()
+    order = logistics.issued_order(quantity="9", item=item)
+    logistics.accept(logistics.deliver_goods(order, "9", warehouse), "9")
+    logistics.deliver("on_invoice_approved", invoice(order, "9", 9_490_500), agency=logistics.agency)
+    note = credit_note_events_pb2.CreditNoteApproved(
+        credit_note_id=str(uuid4()),
+        agency_id=order.agency_id,
+        invoice_id=str(uuid4()),
+        purchase_order_id=order.purchase_order_id,
+        supplier_id=order.supplier_id,
+        total=money(90_000),
+        lines=[
+            credit_note_events_pb2.CreditedLine(
+                purchase_order_line_id=order.lines[0].purchase_order_line_id,
+                quantity=number("0"),
+                amount=money(90_000),
+                variance=money(-90_000),
+                invoiced_quantity=number("9"),
+                invoiced_before=number("0"),
+            )
+        ],
+    )
+
+    logistics.deliver("on_credit_note_approved", note, agency=logistics.agency)
+    logistics.deliver("on_payment_made", payment(order, 9_400_500), agency=logistics.agency)
+
+    told = logistics.events(stock_events_pb2.StockMovementPosted)[-1]
+    assert (told.kind, rupiah(told.value)) == (stock_pb2.STOCK_MOVEMENT_KIND_PRICE_VARIANCE, -90_000)
+    assert told.invoice_id == note.credit_note_id
+    assert rupiah(logistics.balance(item).value) == 9_490_500 - 90_000
+    assert logistics.get_order(order.name).status == pb.PURCHASE_ORDER_STATUS_PAID
     assert logistics.problems() == []
 
 

@@ -31,6 +31,8 @@ def test_every_mutating_rpc_names_what_it_answers():
         ("kelola.hr.v1.PayrollService.CreatePayrollRun", {"operation_id"}),
         ("kelola.identity.v1.OrganizationService.UpdateAgency", set()),
         ("kelola.finance.v1.PayablesService.ApproveInvoice", set()),
+        # The year was made by CreateFiscalYear; the statements are issued on it.
+        ("kelola.finance.v1.FiscalClosingService.IssueFinancialStatements", set()),
     ],
 )
 def test_an_rpc_makes_what_its_request_does_not_name(method, made):

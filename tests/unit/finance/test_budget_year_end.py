@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.finance.budget.buckets import BUCKET_NAMES
 from services.finance.budget.domain import (
-    BUCKET_NAMES,
     Buckets,
     Document,
     DocumentKind,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session
@@ -58,6 +58,8 @@ def approve(
     """
     change = _locked(session, budget_change_id)
     approved = domain.decide(change, ChangeStatus.APPROVED, by=person_id, at=at)
+    # Held from here on, so that the hard stop above a new line is not taken away after it was looked at.
+    funds.lock_lines(session, change.agency_id, change.line_ids())
     _check_new_lines(session, change)
     taken = store.insert_new_lines(session, change)
     if taken is not None:
@@ -266,7 +268,9 @@ def _check_new_lines(session: Session, change: Change) -> None:
     new = [line.new_line for line in change.lines if line.new_line is not None]
     if not new:
         return
-    appropriation.check_accounts(session, {line.account_code for line in new}, on=date(change.fiscal_year, 1, 1))
+    appropriation.check_accounts(
+        session, {line.account_code for line in new}, on=fiscal_calendar().first_day(change.fiscal_year)
+    )
     taken = store.taken_segments(session, change)
     if taken is not None:
         raise _segments_taken(taken)

@@ -29,6 +29,13 @@ class OverrideStatus(Enum):
     CLOSED = "CLOSED"
 
 
+class OverrideKind(Enum):
+    """Why it exists: two persons gave authority, or an exchange difference found too little."""
+
+    AUTHORITY = "AUTHORITY"
+    EXCHANGE = "EXCHANGE"
+
+
 class OverrideOutOfTurn(FailedPrecondition):
     """The override is not in the state that the act asks for."""
 
@@ -92,6 +99,9 @@ class Override:
     decided_role: str = ""
     decision_reason: str = ""
     version: int = 1
+    kind: OverrideKind = OverrideKind.AUTHORITY
+    # Who must see to the cover of an exchange difference.
+    owner: UUID | None = None
 
     @property
     def open(self) -> int:

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from chassis.ids import new_id
 from services.finance.budget.domain import Document, Shortage
-from services.finance.budget.overrides.domain import OpenItem, Override, OverrideItem, OverrideStatus
+from services.finance.budget.overrides.domain import OpenItem, Override, OverrideItem, OverrideKind, OverrideStatus
 from services.finance.budget.overrides.tables import BudgetOverrideItemRow, BudgetOverrideRow
 
 
@@ -64,6 +64,8 @@ def _head(override: Override) -> dict[str, Any]:
         "decided_role": override.decided_role,
         "decision_reason": override.decision_reason,
         "version": override.version,
+        "kind": override.kind.value,
+        "owner_person_id": override.owner,
     }
 
 
@@ -159,6 +161,8 @@ def _overrides(session: Session, heads: Sequence[BudgetOverrideRow]) -> list[Ove
             decided_role=head.decided_role,
             decision_reason=head.decision_reason,
             version=head.version,
+            kind=OverrideKind(head.kind),
+            owner=head.owner_person_id,
         )
         for head in heads
     ]

@@ -73,6 +73,8 @@ def override_message(value: Override) -> budget_override_pb2.BudgetOverride:
         decided_role=value.decided_role,
         decision_reason=value.decision_reason,
         etag=str(value.version),
+        kind=budget_override_pb2.BudgetOverrideKind.Value(f"BUDGET_OVERRIDE_KIND_{value.kind.value}"),
+        owner_person_id=str(value.owner or ""),
     )
 
 

@@ -16,8 +16,8 @@ from enum import Enum
 from uuid import UUID
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from services.finance.budget.buckets import Buckets
 from services.finance.budget.domain import (
-    Buckets,
     Document,
     DocumentKind,
     Key,
@@ -28,6 +28,7 @@ from services.finance.budget.domain import (
     SamePerson,
     nodes,
 )
+from services.finance.budget.foreign.held import ForeignChange
 from services.finance.classification.fiscal_calendar import FiscalCalendar, Period
 
 _BLOCKERS_SHOWN = 20
@@ -164,6 +165,29 @@ def blocked(blockers: Iterable[str]) -> YearEndBlocked:
     )
 
 
+@dataclass(frozen=True)
+class Debt:
+    """What is owed in one currency, below zero when it is a claim; `functional_minor` is set in a foreign one."""
+
+    minor: int
+    currency: str
+    functional_minor: int | None = None
+
+
+def debts(owed: int, foreign_owed: int, currency: str, own: str) -> list[Debt]:
+    """A balance of debts as what lines can carry: one side each, the foreign and the functional amount alike.
+
+    A debt in a foreign currency keeps its foreign amount; what of its worth is on the other side, or left over from
+    rates, goes over in the currency of the books.
+    """
+    if currency == own:
+        return [Debt(owed, own)] if owed else []
+    if foreign_owed and (owed >= 0) == (foreign_owed > 0):
+        return [Debt(foreign_owed, currency, abs(owed))]
+    left = [Debt(foreign_owed, currency, 0)] if foreign_owed else []
+    return [*left, Debt(owed, own)] if owed else left
+
+
 class YearEndAct:
     """The end of a year on locked lines: `lines` are this year's and next year's with every node above."""
 
@@ -249,9 +273,12 @@ class YearEndAct:
         if not gone.total:
             return
         line_id, carried = position.key.budget_line_id, self._carried_of(position)
-        lapsed = gone + -carried
+        lapsed, held = gone + -carried, position.foreign
+        # What goes on and what ends in the commitment's own currency, at what it stands at.
+        going = None if held is None else held.only(carried)
         if lapsed.total:
-            self._record(self.ended, MovementKind.LAPSE, line_id, -lapsed, position.document, position)
+            left = None if held is None else held.change(going, ended=True)
+            self._record(self.ended, MovementKind.LAPSE, line_id, -lapsed, position.document, position, left)
         self.positions.append(
             replace(
                 position,
@@ -259,10 +286,12 @@ class YearEndAct:
                 buckets=buckets + -gone,
                 schedule={},
                 closed=True,
+                foreign=None if held is None else held.ended(),
             )
         )
         if carried.total:
-            movement = self._carry(line_id, position.document, position.key.document_line_id, carried, position)
+            moved = None if held is None else held.change(going, ended=False)
+            movement = self._carry(line_id, position.document, position.key.document_line_id, carried, position, moved)
             # Shares of quantity go on where they were: what was used up stays counted, paid or not.
             self.positions.append(
                 replace(
@@ -273,6 +302,7 @@ class YearEndAct:
                     schedule=self._next_schedule(position, carried.obligated),
                     source=None,
                     opening_movement_id=movement.funds_movement_id,
+                    foreign=going,
                 )
             )
 
@@ -287,10 +317,17 @@ class YearEndAct:
         return found
 
     def _carry(
-        self, line_id: UUID, document: Document, document_line_id: UUID | None, amounts: Buckets, from_: Position | None
+        self,
+        line_id: UUID,
+        document: Document,
+        document_line_id: UUID | None,
+        amounts: Buckets,
+        from_: Position | None,
+        foreign: ForeignChange | None = None,
     ) -> Movement:
         next_id = self._next[line_id]
-        out = self._record(self.ended, MovementKind.CARRY, line_id, -amounts, document, from_)
+        gone = None if foreign is None else replace(foreign, changes=-foreign.changes)
+        out = self._record(self.ended, MovementKind.CARRY, line_id, -amounts, document, from_, gone)
         self.carried[line_id] = self.carried.get(line_id, 0) + amounts.total
         for node in nodes(self.lines, next_id):
             self.lines[node.budget_line_id] = replace(node, carried_in=node.carried_in + amounts.total)
@@ -303,6 +340,7 @@ class YearEndAct:
             document_line_id,
             liquidates_movement_id=out.funds_movement_id,
             authority=amounts.total,
+            foreign=foreign,
         )
         self._move(next_id, amounts)
         self.opened.append(movement)
@@ -316,6 +354,7 @@ class YearEndAct:
         changes: Buckets,
         document: Document,
         position: Position | None,
+        foreign: ForeignChange | None = None,
     ) -> Movement:
         movement = Movement(
             self._new_id(),
@@ -326,6 +365,7 @@ class YearEndAct:
             position.key.document_line_id if position else None,
             position_document_line_id=position.key.document_line_id if position else None,
             liquidates_movement_id=position.opening_movement_id if position else None,
+            foreign=foreign,
         )
         self._move(line_id, changes)
         into.append(movement)

@@ -275,20 +275,25 @@ def payables_under_way(session: Session, line_ids: Collection[UUID]) -> list[str
 
 
 def owed(session: Session, line_ids: Collection[UUID]) -> Sequence[Row[Any]]:
-    """What is owed under these lines in the ledger, by account and document line (F5)."""
+    """What is owed under these lines in the ledger, by account, document line and currency (F5).
+
+    `owed` is in the currency of the books (`own`), `foreign_owed` in that of the debt (`currency`).
+    """
     return session.execute(
         text(
             """
-            select j.budget_line_id, j.fund_code, j.account_code, j.document_line_id, b.currency,
+            select j.budget_line_id, j.fund_code, j.account_code, j.document_line_id, j.currency, b.currency as own,
+                   sum(j.credit_minor - j.debit_minor)::bigint as foreign_owed,
                    sum(coalesce(j.functional_credit_minor, j.credit_minor)
                        - coalesce(j.functional_debit_minor, j.debit_minor))::bigint as owed
             from journal_line j join budget_line b using (budget_line_id)
             where j.budget_line_id = any (cast(:ids as uuid[])) and j.basis = 'ACCRUAL'
               and j.account_code in (select code from account where kind = 'PAYABLE')
-            group by 1, 2, 3, 4, 5
+            group by 1, 2, 3, 4, 5, 6
             having sum(coalesce(j.functional_credit_minor, j.credit_minor)
                        - coalesce(j.functional_debit_minor, j.debit_minor)) <> 0
-            order by 1, 2, 3, 4
+                or sum(j.credit_minor - j.debit_minor) <> 0
+            order by 1, 2, 3, 4, 5
             """
         ),
         {"ids": list(line_ids)},

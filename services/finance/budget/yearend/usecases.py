@@ -25,7 +25,7 @@ from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger.domain import Basis, JournalEntry, Line
 
 # Two lines each; an entry holds at most 2 000.
-_PAIRS_PER_ENTRY = 900
+_PAIRS_PER_ENTRY = 450
 
 
 def propose(session: Session, wanted: YearEnd) -> YearEnd:
@@ -173,23 +173,22 @@ def _post(
     for start in range(0, len(owed), _PAIRS_PER_ENTRY):
         lines = []
         for row in owed[start : start + _PAIRS_PER_ENTRY]:
-            amounts = (row.owed, 0) if row.owed > 0 else (0, -row.owed)
-            for line_id, (debit, credit) in (
-                (row.budget_line_id, amounts),
-                (next_lines[row.budget_line_id], amounts[::-1]),
-            ):
-                lines.append(
-                    Line(
-                        Basis.ACCRUAL,
-                        row.fund_code,
-                        row.account_code,
-                        debit,
-                        credit,
-                        row.currency,
-                        budget_line_id=line_id,
-                        document_line_id=row.document_line_id,
+            for debt in domain.debts(row.owed, row.foreign_owed, row.currency, row.own):
+                for line_id, turned in ((row.budget_line_id, False), (next_lines[row.budget_line_id], True)):
+                    debit, credit = (0, abs(debt.minor)) if (debt.minor < 0) != turned else (abs(debt.minor), 0)
+                    lines.append(
+                        Line(
+                            Basis.ACCRUAL,
+                            row.fund_code,
+                            row.account_code,
+                            debit,
+                            credit,
+                            debt.currency,
+                            debt.functional_minor,
+                            budget_line_id=line_id,
+                            document_line_id=row.document_line_id,
+                        )
                     )
-                )
         journals.post_one(
             session,
             JournalEntry(

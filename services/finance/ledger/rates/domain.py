@@ -8,7 +8,7 @@ each month end with Dr/Cr FXD. §8: rounding is half away from zero, and here is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -130,13 +130,23 @@ def holding(
 
 @dataclass(frozen=True)
 class Balance:
-    """A monetary balance in a foreign currency, debits less credits, in minor units of both currencies."""
+    """A monetary balance in a foreign currency, debits less credits, in minor units of both currencies.
+
+    A debt of a budget line is a balance by itself, document line by document line, so that funds can follow it (F5).
+    """
 
     account_code: str
     fund_code: str
     currency: str
     foreign_minor: int
     carrying_minor: int
+    budget_line_id: UUID | None = None
+    document_line_id: UUID | None = None
+
+    @property
+    def place(self) -> tuple[str, str, str, UUID | None, UUID | None]:
+        """What it is the balance of."""
+        return self.account_code, self.fund_code, self.currency, self.budget_line_id, self.document_line_id
 
 
 @dataclass(frozen=True)
@@ -164,7 +174,7 @@ def monetary(account_code: str, prefixes: Mapping[str, bool]) -> bool:
 
 
 def revalue(balances: Iterable[Balance], rates: Mapping[str, Rate], functional_currency: str) -> list[Revalued]:
-    """The balances whose worth changed, by fund, account and currency."""
+    """The balances whose worth changed, by fund, account, currency, budget line and document line."""
     changed = []
     for balance in balances:
         rate = rates[balance.currency]
@@ -178,7 +188,32 @@ def revalue(balances: Iterable[Balance], rates: Mapping[str, Rate], functional_c
             f"{len(changed)} balances changed, one entry carries {ITEMS_MAX}; fold accounts or funds first",
             metadata={"balances": str(len(changed)), "limit": str(ITEMS_MAX)},
         )
-    return sorted(changed, key=lambda one: (one.balance.fund_code, one.balance.account_code, one.balance.currency))
+    return sorted(
+        changed,
+        key=lambda one: (
+            *(one.balance.fund_code, one.balance.account_code, one.balance.currency),
+            *(str(one.balance.budget_line_id or ""), str(one.balance.document_line_id or "")),
+        ),
+    )
+
+
+def merged(balances: Iterable[Balance], moved: Mapping[UUID, UUID]) -> list[Balance]:
+    """Balances of lines of a year that ended count under the lines to which `moved` says their debts were carried."""
+    sums: dict[tuple[str, str, str, UUID | None, UUID | None], Balance] = {}
+    for balance in balances:
+        line_id = balance.budget_line_id
+        while line_id is not None and line_id in moved:
+            line_id = moved[line_id]
+        at_home = replace(balance, budget_line_id=line_id)
+        present = sums.get(at_home.place)
+        if present is not None:
+            at_home = replace(
+                at_home,
+                foreign_minor=checked(present.foreign_minor + at_home.foreign_minor),
+                carrying_minor=checked(present.carrying_minor + at_home.carrying_minor),
+            )
+        sums[at_home.place] = at_home
+    return list(sums.values())
 
 
 def entry(
@@ -191,22 +226,30 @@ def entry(
     difference_account_code: str,
     functional_currency: str,
     person_id: UUID,
+    movements: Mapping[int, UUID] | None = None,
 ) -> JournalEntry:
-    """The entry of a revaluation: each account against FXD, in the functional currency, fund by fund."""
+    """The entry of a revaluation: each account against FXD, in the functional currency, fund by fund.
+
+    `movements` are the movements of funds that follow debts of budget lines, by the place in `changed`.
+    """
     lines = []
-    for one in changed:
-        gain, amount = one.difference_minor > 0, abs(one.difference_minor)
-        for account_code, debit in ((one.balance.account_code, gain), (difference_account_code, not gain)):
-            lines.append(
-                Line(
-                    basis=Basis.ACCRUAL,
-                    fund_code=one.balance.fund_code,
-                    account_code=account_code,
-                    debit_minor=amount if debit else 0,
-                    credit_minor=0 if debit else amount,
-                    currency=functional_currency,
-                )
-            )
+    for nth, one in enumerate(changed):
+        balance, gain, amount = one.balance, one.difference_minor > 0, abs(one.difference_minor)
+        own = Line(
+            basis=Basis.ACCRUAL,
+            fund_code=balance.fund_code,
+            account_code=balance.account_code,
+            debit_minor=amount if gain else 0,
+            credit_minor=0 if gain else amount,
+            currency=functional_currency,
+            budget_line_id=balance.budget_line_id,
+            document_line_id=balance.document_line_id,
+            funds_movement_id=(movements or {}).get(nth),
+        )
+        difference = replace(
+            own.mirrored(), account_code=difference_account_code, budget_line_id=None, document_line_id=None
+        )
+        lines += [own, difference]
     return JournalEntry(
         journal_entry_id=journal_entry_id,
         agency_id=agency_id,

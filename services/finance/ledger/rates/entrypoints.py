@@ -15,7 +15,7 @@ EXCHANGE_RATE = exchange_rate_pb2.DESCRIPTOR.services_by_name["ExchangeRateServi
 
 
 class RateEntrypoints:
-    """The RPCs of ExchangeRateService."""
+    """The RPCs of ExchangeRateService; the revaluation, which funds follow, stands in budget/foreign/."""
 
     db: Any
 
@@ -68,25 +68,6 @@ class RateEntrypoints:
             exchange_rates=[wire.rate_message(one) for one in shown],
             next_page_token=page.token([last.rated_on, last.currency, last.exchange_rate_id]) if last else "",
         )
-
-    @rpc(EXCHANGE_RATE)
-    def revalue_foreign_balances(self, request, call):
-        agency_id = to_uuid(request.agency_id, "agency_id")
-        with self.db.begin(call) as work:
-            done = usecases.revalue(
-                work.session,
-                agency_id=agency_id,
-                year=request.year,
-                number=request.number,
-                person_id=call.principal.acting_person(),
-                at=call.now,
-            )
-            work.reply(
-                exchange_rate_pb2.RevalueForeignBalancesResponse(foreign_revaluation=wire.revaluation_message(done)),
-                resource=f"foreignRevaluations/{done.foreign_revaluation_id}",
-                agency_id=agency_id,
-            )
-        return work.answer
 
     @rpc(EXCHANGE_RATE)
     def list_foreign_revaluations(self, request, call):

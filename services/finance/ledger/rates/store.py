@@ -11,12 +11,15 @@ from sqlalchemy import func, select, text, tuple_
 from sqlmodel import Session
 
 from chassis.money import checked
-from services.finance.ledger.rates.domain import Balance, Rate, RateKind, Revaluation, Revalued
+from services.finance.ledger.rates.domain import Balance, Rate, RateKind, Revaluation, Revalued, merged
 from services.finance.ledger.rates.tables import (
     ExchangeRateRow,
     ForeignRevaluationItemRow,
     ForeignRevaluationRow,
 )
+
+# A balance that is no debt of a budget line.
+NOBODY = UUID(int=0)
 
 
 def lock_rates(session: Session) -> None:
@@ -156,31 +159,66 @@ def balances(session: Session, agency_id: UUID, *, functional_currency: str, yea
                 where agency_id = :agency_id and basis = 'ACCRUAL' and currency <> :functional_currency
             ), own as (
                 select l.account_code, l.fund_code, l.currency,
+                       coalesce(l.budget_line_id, :nobody) as budget_line_id,
+                       case when l.budget_line_id is null then :nobody
+                            else coalesce(l.document_line_id, :nobody) end as document_line_id,
                        sum(l.debit_minor)::numeric - sum(l.credit_minor) as foreign_sum,
                        sum(l.functional_debit_minor)::numeric - sum(l.functional_credit_minor) as functional_sum
                 from place p join journal_line l using (account_code, fund_code, currency)
                 where l.agency_id = :agency_id and l.basis = 'ACCRUAL' and l.functional_debit_minor is not null
                   and l.fiscal_year * 100 + l.period_number <= :period
-                group by 1, 2, 3
+                group by 1, 2, 3, 4, 5
             ), revalued as (
-                select i.account_code, i.fund_code, i.currency,
+                select i.account_code, i.fund_code, i.currency, i.budget_line_id, i.document_line_id,
                        sum(i.revalued_minor)::numeric - sum(i.carrying_minor) as difference
                 from foreign_revaluation r join foreign_revaluation_item i using (foreign_revaluation_id)
                 where r.agency_id = :agency_id and r.year * 100 + r.number <= :period
-                group by 1, 2, 3
+                group by 1, 2, 3, 4, 5
             )
-            select o.account_code, o.fund_code, o.currency, o.foreign_sum,
-                   o.functional_sum + coalesce(r.difference, 0) as carrying
-            from own o left join revalued r using (account_code, fund_code, currency)
-            order by 1, 2, 3
+            select account_code, fund_code, currency, nullif(budget_line_id, :nobody) as budget_line_id,
+                   nullif(document_line_id, :nobody) as document_line_id, coalesce(o.foreign_sum, 0) as foreign_sum,
+                   coalesce(o.functional_sum, 0) + coalesce(r.difference, 0) as carrying
+            from own o full join revalued r
+                 using (account_code, fund_code, currency, budget_line_id, document_line_id)
+            order by 1, 2, 3, 4, 5
             """
         ),
-        {"agency_id": agency_id, "functional_currency": functional_currency, "period": year * 100 + number},
+        {
+            "agency_id": agency_id,
+            "functional_currency": functional_currency,
+            "period": year * 100 + number,
+            "nobody": NOBODY,
+        },
     )
-    return [
-        Balance(account_code, fund_code, currency, checked(int(foreign)), checked(int(carrying)))
-        for account_code, fund_code, currency, foreign, carrying in found
+    made = [
+        Balance(
+            row.account_code,
+            row.fund_code,
+            row.currency,
+            checked(int(row.foreign_sum)),
+            checked(int(row.carrying)),
+            row.budget_line_id,
+            row.document_line_id,
+        )
+        for row in found
     ]
+    return merged(made, _carried(session, {one.budget_line_id for one in made} - {None}))
+
+
+def _carried(session: Session, budget_line_ids: set[UUID | None]) -> dict[UUID, UUID]:
+    """Where the debts of lines of years that ended went, line by line and on to the last one."""
+    moved: dict[UUID, UUID] = {}
+    while budget_line_ids:
+        rows = session.execute(
+            text(
+                "select budget_line_id, next_budget_line_id from budget_year_end_line"
+                " where budget_line_id = any (cast(:ids as uuid[])) and next_budget_line_id is not null"
+            ),
+            {"ids": list(budget_line_ids)},
+        ).all()
+        moved |= {row.budget_line_id: row.next_budget_line_id for row in rows}
+        budget_line_ids = {row.next_budget_line_id for row in rows} - set(moved)
+    return moved
 
 
 def add_revaluation(session: Session, done: Revaluation) -> None:
@@ -193,6 +231,8 @@ def add_revaluation(session: Session, done: Revaluation) -> None:
                 account_code=one.balance.account_code,
                 fund_code=one.balance.fund_code,
                 currency=one.balance.currency,
+                budget_line_id=one.balance.budget_line_id or NOBODY,
+                document_line_id=one.balance.document_line_id or NOBODY,
                 agency_id=done.agency_id,
                 foreign_minor=one.balance.foreign_minor,
                 carrying_minor=one.balance.carrying_minor,
@@ -233,10 +273,18 @@ def _items(session: Session, ids: Sequence[UUID]) -> dict[UUID, list[Revalued]]:
         select(item, rate)
         .join(rate, rate.exchange_rate_id == item.exchange_rate_id)
         .where(item.foreign_revaluation_id.in_(ids))  # type: ignore[attr-defined]  # a column
-        .order_by(item.fund_code, item.account_code, item.currency)
+        .order_by(item.fund_code, item.account_code, item.currency, item.budget_line_id, item.document_line_id)
     )
     made: dict[UUID, list[Revalued]] = {}
     for one, its_rate in session.execute(query) if ids else ():
-        balance = Balance(one.account_code, one.fund_code, one.currency, one.foreign_minor, one.carrying_minor)
+        balance = Balance(
+            one.account_code,
+            one.fund_code,
+            one.currency,
+            one.foreign_minor,
+            one.carrying_minor,
+            None if one.budget_line_id == NOBODY else one.budget_line_id,
+            None if one.document_line_id == NOBODY else one.document_line_id,
+        )
         made.setdefault(one.foreign_revaluation_id, []).append(Revalued(balance, _rate(its_rate), one.revalued_minor))
     return made

@@ -6,11 +6,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Numeric, SmallInteger, Text, Uuid
+from sqlalchemy import CheckConstraint, Index, Numeric, SmallInteger, Text, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
 from services.finance.tables import FinanceTable
+
+_NOBODY = text("'00000000-0000-0000-0000-000000000000'")
 
 
 class ExchangeRateRow(FinanceTable, table=True):
@@ -64,6 +66,9 @@ class ForeignRevaluationItemRow(FinanceTable, table=True):
     account_code: str = Field(sa_type=Text, primary_key=True)
     fund_code: str = Field(sa_type=Text, primary_key=True)
     currency: str = Field(sa_type=Text, primary_key=True)
+    # Which debt of which budget line it is; nil for balances that belong to none.
+    budget_line_id: UUID = Field(sa_type=Uuid, primary_key=True, sa_column_kwargs={"server_default": _NOBODY})
+    document_line_id: UUID = Field(sa_type=Uuid, primary_key=True, sa_column_kwargs={"server_default": _NOBODY})
     agency_id: UUID = Field(sa_type=Uuid)
     foreign_minor: int = minor_field()
     carrying_minor: int = minor_field()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -65,8 +65,20 @@ def rate_on(
     )
 
 
-def revalue(session: Session, *, agency_id: UUID, year: int, number: int, person_id: UUID, at: datetime) -> Revaluation:
-    """Bring an agency's monetary foreign balances to the rate of a period's last day.
+@dataclass(frozen=True)
+class MonthEnd:
+    """An agency's foreign balances whose worth is another one at the end of a period."""
+
+    agency_id: UUID
+    year: int
+    number: int
+    on: date
+    functional_currency: str
+    changed: Sequence[Revalued]
+
+
+def month_end(session: Session, *, agency_id: UUID, year: int, number: int) -> MonthEnd:
+    """What a revaluation at the end of a period would post. Revaluations of the agency wait for one another from here.
 
     Everything up to the period counts, and what earlier revaluations posted; so a second run posts what changed since,
     or nothing.
@@ -78,7 +90,21 @@ def revalue(session: Session, *, agency_id: UUID, year: int, number: int, person
     periods = calendar.list_periods(session, agency_id=agency_id, year=year, area=Area.LEDGER)
     on = next(period.ends_on for period in periods if period.number == number)
     changed = _changed(session, agency_id, fiscal_year.functional_currency, year, number, on)
-    revaluation_id, entry_id = new_id(), new_id() if changed else None
+    return MonthEnd(agency_id, year, number, on, fiscal_year.functional_currency, changed)
+
+
+def post_revaluation(
+    session: Session,
+    found: MonthEnd,
+    *,
+    revaluation_id: UUID,
+    movements: Mapping[int, UUID],
+    person_id: UUID,
+    at: datetime,
+) -> Revaluation:
+    """Post the differences against FXD and keep the revaluation. `movements`: see `domain.entry`."""
+    agency_id, year, number, on, changed = found.agency_id, found.year, found.number, found.on, found.changed
+    entry_id = new_id() if changed else None
     if entry_id is not None:
         entry = domain.entry(
             changed,
@@ -87,8 +113,9 @@ def revalue(session: Session, *, agency_id: UUID, year: int, number: int, person
             source_id=revaluation_id,
             on=on,
             difference_account_code=mapping.account_for(session, "FXD", on=on),
-            functional_currency=fiscal_year.functional_currency,
+            functional_currency=found.functional_currency,
             person_id=person_id,
+            movements=movements,
         )
         (verdict,) = posting.post_each(session, [entry])
         if isinstance(verdict, Refused):
@@ -104,7 +131,7 @@ def revalue(session: Session, *, agency_id: UUID, year: int, number: int, person
         year,
         number,
         on,
-        fiscal_year.functional_currency,
+        found.functional_currency,
         tuple(changed),
         entry_id,
         person_id,

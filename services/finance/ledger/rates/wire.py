@@ -71,6 +71,8 @@ def _item(item: Revalued, functional_currency: str) -> exchange_rate_pb2.Foreign
         carrying_amount=to_money(Money(balance.carrying_minor, functional_currency)),
         revalued_amount=to_money(Money(item.revalued_minor, functional_currency)),
         difference=to_money(Money(item.difference_minor, functional_currency)),
+        budget_line_id=str(balance.budget_line_id or ""),
+        document_line_id=str(balance.document_line_id or ""),
     )
 
 

@@ -1,0 +1,1 @@
+"""Ceilings of the budget in preparation: proposed by the budget team, approved by another person, dated, versioned."""

@@ -1,0 +1,1 @@
+"""Credit notes: what a creditor takes back of an approved invoice."""

@@ -1,0 +1,1 @@
+"""Interest on what is paid late."""

@@ -1,0 +1,1 @@
+"""Withholding slips: what a creditor shows his tax office for what was kept from his payment."""

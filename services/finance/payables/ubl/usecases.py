@@ -1,0 +1,227 @@
+"""A supplier's document becomes an invoice or a credit note, through the same acts as a clerk's."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlmodel import Session
+
+from chassis.ids import new_id
+from chassis.money import Money, exponent
+from services.finance.payables import domain as payables
+from services.finance.payables import invoicing, ordering_store
+from services.finance.payables.credit_notes import store as credit_store
+from services.finance.payables.credit_notes import usecases as credit_notes
+from services.finance.payables.credit_notes.domain import CreditNoteKind
+from services.finance.payables.ubl import domain, store
+from services.finance.payables.ubl.domain import Document, DocumentKind, Line, Mismatch, UblMismatch
+
+
+@dataclass(frozen=True)
+class NewDocument:
+    """A document to take in: its bytes, what was read in them, and what the clerk adds."""
+
+    agency_id: UUID
+    content: bytes
+    read: Document
+    received_on: date
+    purchase_order_id: UUID | None
+
+
+def take_in(session: Session, new: NewDocument, *, person_id: UUID, at: datetime) -> tuple[Row[Any], bool]:
+    """The kept document and whether its bytes had come before: the same bytes are the same invoice."""
+    sha256 = hashlib.sha256(new.content).hexdigest()
+    store.lock(session, new.agency_id, sha256)
+    known = store.known(session, new.agency_id, sha256)
+    if known is not None:
+        return known, True
+    broken = domain.problems(new.read)
+    if broken:
+        raise UblMismatch.of(broken)
+    invoice_id = credit_note_id = None
+    if new.read.kind is DocumentKind.INVOICE:
+        invoice_id = _invoice(session, new, person_id=person_id, at=at)
+    else:
+        credit_note_id = _credit_note(session, new, person_id=person_id, at=at)
+    document_id = new_id()
+    store.insert(
+        session,
+        {
+            "invoice_document_id": document_id,
+            "agency_id": new.agency_id,
+            "sha256": sha256,
+            "kind": new.read.kind.value,
+            "document_number": new.read.number,
+            "content": new.content,
+            "invoice_id": invoice_id,
+            "credit_note_id": credit_note_id,
+            "imported_by_person_id": person_id,
+            "imported_at": at,
+        },
+    )
+    return store.get(session, document_id), False
+
+
+def _invoice(session: Session, new: NewDocument, *, person_id: UUID, at: datetime) -> UUID:
+    order = _order(session, new)
+    _parties(new, order)
+    lines = _by_order_line(session, new.read, order.purchase_order_id)
+    taxes = domain.line_taxes(new.read)
+    merged: dict[UUID, invoicing.NewLine] = {}
+    for (line_id, line), tax in zip(lines, taxes, strict=True):
+        before = merged.get(line_id)
+        if before is not None and before.unit_price != line.unit_price:
+            raise UblMismatch.of(
+                [Mismatch("BT-132", f"line {line.number} bills an order line again at another price (BT-146)")]
+            )
+        so_far = Money(0, new.read.currency) if before is None or before.tax is None else before.tax
+        merged[line_id] = invoicing.NewLine(
+            line_id,
+            line.quantity + (Fraction(0) if before is None else before.quantity),
+            line.unit_price,
+            so_far + Money(tax, new.read.currency),
+        )
+    invoice = invoicing.create(
+        session,
+        invoicing.NewInvoice(
+            agency_id=new.agency_id,
+            purchase_order_id=order.purchase_order_id,
+            supplier_invoice_number=new.read.number,
+            invoiced_on=new.read.issued_on,
+            received_on=new.received_on,
+            total=new.read.total,
+            lines=tuple(merged.values()),
+        ),
+        person_id=person_id,
+        at=at,
+    )
+    return UUID(str(invoice.row.invoice_id))
+
+
+def _credit_note(session: Session, new: NewDocument, *, person_id: UUID, at: datetime) -> UUID:
+    """A note whose lines have the invoice's own prices returns goods; any other one takes back a part of the price."""
+    document = new.read
+    asked = new.purchase_order_id or (_order(session, new).purchase_order_id if document.order_number else None)
+    found = store.invoices_numbered(session, new.agency_id, payables.normalised(document.invoice_number), asked)
+    if len(found) != 1:
+        what = "no invoice" if not found else "more than one invoice"
+        raise UblMismatch.of([Mismatch("BT-25", f"{what} {document.invoice_number!r} is registered")])
+    invoice = found[0]
+    order = ordering_store.order(session, invoice.purchase_order_id)
+    assert order is not None, "an invoice is registered on a known order"
+    _parties(new, order)
+    lines = _by_order_line(session, document, invoice.purchase_order_id)
+    invoiced = credit_store.invoiced_lines(session, invoice.invoice_id)
+    for line_id, line in lines:
+        if line_id not in invoiced:
+            raise UblMismatch.of(
+                [Mismatch("BT-132", f"line {line.number}: invoice {document.invoice_number} did not bill that line")]
+            )
+    returns = all(line.unit_price == invoiced[line_id].unit_price for line_id, line in lines)
+    taxes = domain.line_taxes(document)
+    minor = 10 ** exponent(document.currency)
+    note = credit_notes.create(
+        session,
+        credit_notes.NewCreditNote(
+            agency_id=new.agency_id,
+            invoice_id=invoice.invoice_id,
+            credit_note_number=document.number,
+            kind=CreditNoteKind.RETURN if returns else CreditNoteKind.PRICE,
+            replaced=False,
+            description="",
+            credited_on=document.issued_on,
+            total=document.total,
+            lines=tuple(
+                credit_notes.NewLine(line_id, line.quantity, None, None)
+                if returns
+                else credit_notes.NewLine(
+                    line_id,
+                    Fraction(0),
+                    Money(int(line.net * minor), document.currency),
+                    Money(tax, document.currency),
+                )
+                for (line_id, line), tax in zip(lines, taxes, strict=True)
+            ),
+        ),
+        person_id=person_id,
+        at=at,
+    )
+    return UUID(str(note.row.credit_note_id))
+
+
+def _order(session: Session, new: NewDocument) -> Row[Any]:
+    """The order that the document names (BT-13), which must be the one that the clerk names, if he names one."""
+    number, named = new.read.order_number, None
+    if new.purchase_order_id is not None:
+        named = ordering_store.order(session, new.purchase_order_id)
+        if named is None or named.agency_id != new.agency_id:
+            raise UblMismatch.of([Mismatch("BT-13", f"no issued order {new.purchase_order_id} of this agency")])
+        if number and number != named.purchase_order_number:
+            raise UblMismatch.of(
+                [Mismatch("BT-13", f"the document names order {number!r}, you name {named.purchase_order_number!r}")]
+            )
+        return named
+    if not number:
+        raise UblMismatch.of([Mismatch("BT-13", "the document names no order; name it in purchase_order_id")])
+    found = store.orders_numbered(session, new.agency_id, number)
+    if len(found) != 1:
+        what = "no issued order" if not found else "more than one issued order"
+        raise UblMismatch.of([Mismatch("BT-13", f"{what} {number!r} of this agency; name it in purchase_order_id")])
+    return found[0]
+
+
+def _parties(new: NewDocument, order: Row[Any]) -> None:
+    """Ids of ours that the document carries must be the order's; other schemes are the supplier register's affair."""
+    wrong = []
+    for term, who, ids, ours in (
+        ("BT-29", "the seller", new.read.seller_ids, {order.supplier_id, order.legal_entity_id}),
+        ("BT-46", "the buyer", new.read.buyer_ids, {order.agency_id}),
+    ):
+        theirs = {found for found in map(_as_uuid, ids) if found is not None}
+        if theirs and not theirs & ours:
+            wrong.append(
+                Mismatch(term, f"{who} is {min(map(str, theirs))}, not the one of order {order.purchase_order_number}")
+            )
+    if wrong:
+        raise UblMismatch.of(wrong)
+
+
+def _by_order_line(session: Session, document: Document, purchase_order_id: UUID) -> list[tuple[UUID, Line]]:
+    """Which order line each line bills: BT-132 is its id, or its position in the order (1, 2, …)."""
+    ids = store.order_line_ids(session, purchase_order_id)
+    found, wrong = [], []
+    for line in document.lines:
+        line_id = _order_line(line.order_line, ids)
+        if line_id is None:
+            said = f"{line.order_line[:60]!r} is no line of the order" if line.order_line else "missing"
+            wrong.append(
+                Mismatch("BT-132", f"line {line.number}: {said}; give the line's id or its position 1 to {len(ids)}")
+            )
+        else:
+            found.append((line_id, line))
+    if wrong:
+        raise UblMismatch.of(wrong)
+    return found
+
+
+def _order_line(reference: str, ids: list[UUID]) -> UUID | None:
+    if not reference and len(ids) == 1:
+        return ids[0]
+    if reference.isascii() and reference.isdigit() and len(reference) <= 4:
+        position = int(reference)
+        return ids[position - 1] if 1 <= position <= len(ids) else None
+    named = _as_uuid(reference)
+    return named if named in ids else None
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

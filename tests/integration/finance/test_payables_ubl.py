@@ -1,0 +1,193 @@
+"""Suppliers' XML on PostgreSQL: it becomes an invoice or a credit note like any other, once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+
+from chassis.testing import Refusal, call_as, refused
+from chassis.wire import to_date
+from kelola.finance.v1 import (
+    credit_note_pb2,
+    credit_note_pb2_grpc,
+    invoice_document_pb2,
+    invoice_document_pb2_grpc,
+    payables_pb2,
+)
+from tests.integration.finance.books import YEAR, Books, rid
+from tests.integration.finance.funds import Unit
+from tests.integration.finance.purchase import Purchase, rupiah_of
+from tests.unit.finance.ubl_samples import BilledLine, document
+
+
+class Inbox:
+    """The documents that come for one purchase."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        channel = unit.books.service.channel
+        self.stub = invoice_document_pb2_grpc.InvoiceDocumentServiceStub(channel)
+        self.credit_notes = credit_note_pb2_grpc.CreditNoteServiceStub(channel)
+        self.clerk = unit.token("invoice_clerk")
+
+    def request(self, text: str | bytes, **values: Any) -> invoice_document_pb2.ImportInvoiceDocumentRequest:
+        return invoice_document_pb2.ImportInvoiceDocumentRequest(
+            **{
+                "agency_id": str(self.unit.agency_id),
+                "content": text.encode() if isinstance(text, str) else text,
+                "received_on": to_date(date(YEAR, 3, 14)),
+                "request_id": rid(),
+                **values,
+            }
+        )
+
+    def taken(self, text: str, **values: Any) -> invoice_document_pb2.ImportInvoiceDocumentResponse:
+        return call_as(self.stub.ImportInvoiceDocument, self.request(text, **values), self.clerk)
+
+    def refused(self, text: str | bytes, **values: Any) -> Refusal:
+        return refused(self.stub.ImportInvoiceDocument, self.request(text, **values), self.clerk)
+
+    def invoice(self, taken: invoice_document_pb2.ImportInvoiceDocumentResponse) -> payables_pb2.Invoice:
+        name = f"invoices/{taken.invoice_document.invoice_id}"
+        return call_as(self.unit.payables.GetInvoice, payables_pb2.GetInvoiceRequest(name=name), self.clerk)
+
+
+@pytest.fixture
+def unit(books: Books) -> Unit:
+    return Unit(books)
+
+
+@pytest.fixture
+def purchase(unit: Unit) -> Purchase:
+    """10 at 1 000 000 + 11 % ordered and accepted."""
+    (line,) = unit.lines(20_000_000)
+    unit.allotted()
+    made = Purchase(unit, line, 10, 1_000_000, vat="0.11").issued()
+    made.accepted(10)
+    return made
+
+
+def billed(purchase: Purchase, units: int = 10, price: int = 1_000_000, **values: Any) -> str:
+    line = BilledLine(str(units), str(price), "1")
+    return document([line], **{"order": purchase.number, "seller": purchase.supplier_id, **values})
+
+
+def test_a_document_becomes_a_matched_invoice_and_is_approved_and_paid(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+
+    invoice = inbox.invoice(inbox.taken(billed(purchase)))
+    order = unit.ordered([purchase.approved(invoice).payable_id])
+
+    assert (invoice.status, invoice.supplier_invoice_number) == (payables_pb2.INVOICE_STATUS_MATCHED, "INV-2025-001")
+    assert rupiah_of(invoice.total) == 11_100_000
+    # N12: VAT whole, income tax 1.5 % of the net.
+    assert rupiah_of(order.net) == 9_850_000
+    unit.debited(order)
+    assert unit.problems() == []
+
+
+def test_the_same_document_again_is_the_same_invoice_also_at_the_same_instant(unit: Unit, purchase: Purchase):
+    inbox, text = Inbox(unit), billed(purchase)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: inbox.taken(text), range(4)))
+
+    assert len({one.invoice_document.invoice_id for one in answers}) == 1
+    assert sorted(one.already_imported for one in answers) == [False, True, True, True]
+    listed = call_as(
+        inbox.stub.ListInvoiceDocuments,
+        invoice_document_pb2.ListInvoiceDocumentsRequest(agency_id=str(unit.agency_id)),
+        inbox.clerk,
+    )
+    assert len(listed.invoice_documents) == 1
+    kept = call_as(
+        inbox.stub.GetInvoiceDocument,
+        invoice_document_pb2.GetInvoiceDocumentRequest(name=listed.invoice_documents[0].name),
+        inbox.clerk,
+    )
+    assert kept.content == text.encode()
+
+
+def test_another_document_under_the_same_number_is_held_as_a_duplicate(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    inbox.taken(billed(purchase, units=4))
+
+    second = inbox.invoice(inbox.taken(billed(purchase, units=3)))
+
+    assert [hold.reason for hold in second.holds] == [payables_pb2.INVOICE_HOLD_REASON_DUPLICATE]
+
+
+def test_what_the_order_does_not_bear_is_held_like_a_clerks_invoice(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+
+    invoice = inbox.invoice(inbox.taken(billed(purchase, price=1_020_000)))
+
+    assert [hold.reason for hold in invoice.holds] == [payables_pb2.INVOICE_HOLD_REASON_PRICE]
+
+
+def test_lines_of_one_order_line_are_added_up(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    lines = [BilledLine("4", "1000000", purchase.line_id), BilledLine("600", "100000000", "1", base="100")]
+
+    invoice = inbox.invoice(inbox.taken(document(lines, order=purchase.number)))
+
+    assert len(invoice.lines) == 1
+    assert invoice.status == payables_pb2.INVOICE_STATUS_HELD
+    assert rupiah_of(invoice.total) == 604 * 1_000_000 * 111 // 100
+
+
+def test_each_mismatch_names_its_term(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    cases = {
+        "BT-13": billed(purchase, order="PO/none"),
+        "BT-29": billed(purchase, seller=str(uuid4())),
+        "BT-132": document([BilledLine("1", "1000000", "2")], order=purchase.number),
+        "BT-115": billed(purchase).replace('PayableAmount currencyID="IDR">', 'PayableAmount currencyID="IDR">1'),
+        "BT-25": billed(purchase, credit=True, invoice="INV-none"),
+    }
+
+    for term, text in cases.items():
+        refusal = inbox.refused(text)
+        assert (refusal.reason, refusal.metadata["terms"]) == ("UBL_MISMATCH", term)
+    other = inbox.refused(billed(purchase), purchase_order_id=str(uuid4()))
+    assert other.metadata["terms"] == "BT-13"
+
+
+def test_unsafe_wrong_or_huge_documents_are_refused_by_name(unit: Unit, purchase: Purchase):
+    inbox, text = Inbox(unit), billed(purchase)
+
+    bomb = inbox.refused(text.replace("?>", '?><!DOCTYPE x [<!ENTITY a "b">]>', 1))
+    latin = inbox.refused(text.encode("latin-1"))
+    broken = inbox.refused(text[:-9])
+    huge = inbox.refused(b" " * (1024 * 1024 + 1))
+
+    assert [one.reason for one in (bomb, latin, broken)] == ["UBL_UNSAFE", "UBL_ENCODING", "UBL_INVALID"]
+    assert huge.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert unit.problems() == []
+
+
+def test_a_credit_note_as_a_document_returns_goods_or_lowers_the_price(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    purchase.approved(inbox.invoice(inbox.taken(billed(purchase))))
+
+    back = inbox.taken(billed(purchase, units=2, credit=True, invoice="INV-2025-001", number="CN-1"))
+    cheaper = inbox.taken(billed(purchase, units=8, price=1_000, credit=True, invoice="inv 2025 001", number="CN-2"))
+
+    notes = [
+        call_as(
+            inbox.credit_notes.GetCreditNote,
+            credit_note_pb2.GetCreditNoteRequest(name=f"creditNotes/{one.invoice_document.credit_note_id}"),
+            inbox.clerk,
+        )
+        for one in (back, cheaper)
+    ]
+    assert [note.kind for note in notes] == [
+        credit_note_pb2.CREDIT_NOTE_KIND_RETURN,
+        credit_note_pb2.CREDIT_NOTE_KIND_PRICE,
+    ]
+    assert [rupiah_of(note.total) for note in notes] == [2_220_000, 8_880]

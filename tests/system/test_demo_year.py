@@ -1,0 +1,259 @@
+"""The demo year on a system of its own: its figures agree with one another, and a second run changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+from xml.etree import ElementTree
+
+import pytest
+from google.protobuf.message import Message
+
+from chassis.local.broker import BrokerKind
+from cli.connect import system_of
+from cli.demo.acting import Government
+from cli.demo_year import cast as year_cast
+from cli.demo_year import story
+from cli.demo_year.clock import YearPlatform
+from tests.conftest import BROKER
+from tests.system import books
+from tests.unit.finance.iso20022 import schema_problems
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+_BUCKETS = ("reserved", "obligated", "advanced", "expended", "ordered", "paid")
+# Who makes a paper and who checks it; no person of the story does both.
+_APART = (
+    ("CreateBudgetCeiling", "ApproveBudgetCeiling"),
+    ("CreateBudgetRequest", "ReviewBudgetRequest"),
+    ("ReviewBudgetRequest", "ApproveBudgetRequest"),
+    ("AppropriateBudgetRequest", "ActivateAppropriation"),
+    ("ImportAppropriation", "ActivateAppropriation"),
+    ("CreateBudgetChange", "ApproveBudgetChange"),
+    ("CreateBudgetOverride", "ApproveBudgetOverride"),
+    ("CreateRequisition", "ApproveRequisition"),
+    ("CreatePurchaseOrder", "ApprovePurchaseOrder"),
+    ("CreateReceipt", "AcceptReceipt"),
+    ("CreateInvoice", "ApproveInvoice"),
+    ("CreateBill", "CertifyBill"),
+    ("CreatePaymentRequest", "VerifyPaymentRequest"),
+    ("VerifyPaymentRequest", "AuthorisePaymentRequest"),
+    ("AuthorisePaymentRequest", "IssuePaymentOrder"),
+    ("CreatePayeeAccount", "ApprovePayeeAccount"),
+    ("CreatePaymentRun", "ApprovePaymentRun"),
+    ("IssuePaymentOrder", "ImportBankFile"),
+    ("CreateImprestVoucher", "PayImprestVoucher"),
+    ("SoftCloseFiscalPeriod", "HardCloseFiscalPeriod"),
+    ("CreateBudgetYearEnd", "ApproveBudgetYearEnd"),
+)
+
+
+@dataclass
+class Told:
+    """The year as it was lived, and the system on which it was."""
+
+    platform: YearPlatform
+    government: Government
+    folder: Path
+    summary: dict[str, Any] = field(default_factory=dict)
+    callers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def live(self) -> dict[str, Any]:
+        """All acts, from the first one on; the summary as it is written."""
+        summary = story.live(self.platform, self.government, self.folder, print)
+        loaded: dict[str, Any] = json.loads(json.dumps(summary))
+        return loaded
+
+    def witness(self, method: str, request: Message, reply: Message, by: str) -> None:
+        """Note who called what."""
+        self.callers[method.rpartition("/")[2]].add(by)
+
+    def act(self, title: str) -> list[dict[str, Any]]:
+        """The rows of one act."""
+        (found,) = [act["rows"] for act in self.summary["acts"] if act["act"] == title]
+        return cast("list[dict[str, Any]]", found)
+
+    def line(self, year: int, account: str) -> dict[str, Decimal]:
+        """The figures of the health office's line of an account, in rupiah."""
+        (row,) = [
+            row
+            for row in self.summary["lines"]
+            if (row["year"], row["unit"], row["account"], row["line_no"]) == (year, year_cast.HEALTH, account, 1)
+        ]
+        return {name: _amount(value) for name, value in row.items() if str(value).startswith("IDR")}
+
+
+@pytest.fixture(scope="module")
+def told(scratch: Path) -> Iterator[Told]:
+    """The year lived once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KELOLA_HOME", str(scratch / "year"))
+        with story.at_home() as directory:
+            platform = YearPlatform(directory, broker=cast("BrokerKind", BROKER), say=print)
+            platform.begin(year_cast.JANUARY)
+            with platform, system_of(platform) as system:
+                one = Told(platform, Government(system), scratch / "year-files")
+                one.government.witness = one.witness
+                one.summary = one.live()
+                yield one
+
+
+def _amount(shown: str) -> Decimal:
+    """`IDR 1 234.50` -> 1234.50."""
+    return Decimal(shown.removeprefix("IDR").replace("\u00a0", "").replace(" ", ""))
+
+
+def test_every_act_ended_with_every_invariant_holding(told):
+    assert len(told.summary["acts"]) > 30
+    assert {act["problems"] for act in told.summary["acts"]} == {0}
+
+
+def test_f1_to_f4_hold_on_every_line_of_both_years(told):
+    lines = told.summary["lines"]
+
+    assert {line["year"] for line in lines} == {2025, 2026}
+    assert len(lines) == 62
+    for line in lines:
+        figures = {name: _amount(value) for name, value in line.items() if str(value).startswith("IDR")}
+        used = sum(figures[name] for name in _BUCKETS)
+        assert figures["revised"] - figures["frozen"] + figures["override"] == figures["available"] + used, line
+        assert figures["advanced"] + figures["ordered"] + figures["paid"] <= figures["released"], line
+        assert figures["available"] >= 0, line
+
+
+def test_f5_and_f6_what_is_expended_is_owed_and_what_is_paid_is_realised(told):
+    by_unit = {row["unit"]: row for row in told.summary["identities"]}
+
+    assert set(by_unit) == set(year_cast.LINES)
+    for row in by_unit.values():
+        assert (row["expended"], row["advanced"], row["paid and advanced"]) == (
+            row["owed"],
+            row["prepaid"],
+            row["realised"],
+        )
+    # The retention of the building, 5 % of 6 000 000 000, is owed until its maintenance ends.
+    assert _amount(by_unit[year_cast.HEALTH]["owed"]) == 300_000_000
+    assert _amount(by_unit[year_cast.HEALTH]["realised"]) == 7_827_945_000 + 2_000_000_000
+
+
+def test_f7_the_year_ends_as_paid_lapsed_and_carried_and_what_is_carried_out_is_carried_in(told):
+    ended = [line for line in told.summary["lines"] if line["closed"]]
+
+    assert len(ended) == 31
+    for line in ended:
+        whole = sum(_amount(line[name]) for name in ("paid", "lapsed", "carried_out"))
+        assert _amount(line["revised"]) == whole, line
+    assert sum(_amount(line["virement"]) for line in told.summary["lines"]) == 0
+    carried = told.summary["carried"]
+    # The rest of the advice contract (O) and the retention of the building (E).
+    assert _amount(carried["out"]) == _amount(carried["in"]) == 2_000_000_000 + 300_000_000
+    assert sum(_amount(line["carried_in"]) for line in told.summary["lines"]) == _amount(carried["in"])
+
+
+def test_debits_are_credits_in_every_currency(told):
+    balances = told.summary["trial_balance"]
+
+    assert {(row["basis"], row["currency"]) for row in balances} == {
+        ("BUDGET", "IDR"),
+        ("ACCRUAL", "IDR"),
+        ("ACCRUAL", "USD"),
+        ("ACCRUAL", "SGD"),
+    }
+    assert all(row["debit"] == row["credit"] for row in balances)
+
+
+def test_a_transfer_and_the_supplementary_budget_stand_on_their_lines(told):
+    travel, stationery = told.line(2025, "5.1.02.04.01.0001"), told.line(2025, "5.1.02.01.01.0024")
+    paper, advice = told.line(2025, "5.1.02.01.01.0025"), told.line(2025, "5.1.02.02.08.0018")
+
+    assert (travel["virement"], stationery["virement"]) == (-25_000_000, 25_000_000)
+    assert (paper["original"], paper["revised"]) == (0, 25_000_000)
+    assert advice["revised"] - advice["original"] == 1_500_000_000
+
+
+def test_what_was_refused_passes_under_an_override_and_the_supplement_covers_it(told):
+    (refused,) = told.act("An order beyond its line is refused")
+    (passed,) = told.act("Under an override it passes")
+    (covered,) = told.act("The supplementary budget covers it")
+    meals = told.line(2025, "5.1.02.01.01.0053")
+
+    # 10 packs at 4 950 000 and 11 % tax. Of the line of 45 900 000 are 44 400 000 reserved for them.
+    assert Decimal(refused["asked"]) == 54_945_000 - 44_400_000
+    assert (Decimal(refused["available"]), Decimal(refused["short_by"])) == (1_500_000, 9_045_000)
+    assert passed["order"] != refused["order"]
+    assert (_amount(passed["granted"]), covered["override"]) == (9_045_000, "CLOSED")
+    assert (meals["override"], meals["revised"], meals["paid"]) == (0, 54_945_000, 54_945_000)
+
+
+def test_a_rejected_payment_opens_its_payable_again_and_is_paid_by_a_new_order(told):
+    first = {row["payment"]: row for row in told.act("The bank pays two and rejects one before its debit")}
+    (again,) = told.act("Ordered anew, and debited")
+
+    assert {row["status"] for row in first.values()} == {"REJECTED", "DEBITED"}
+    (rejected,) = [row for row in first.values() if row["status"] == "REJECTED"]
+    assert (again["status"], again["gross"]) == ("DEBITED", rejected["gross"])
+    assert again["order"] != rejected["order"]
+
+
+def test_what_was_carried_is_billed_and_paid_in_the_second_year(told):
+    advice = told.line(2026, "5.1.02.02.08.0018")
+    (paid,) = told.act("And paid there")
+
+    assert (advice["carried_in"], advice["obligated"], advice["paid"]) == (2_000_000_000, 0, 2_000_000_000)
+    assert (paid["status"], paid["order"].endswith("/2026")) == ("DEBITED", True)
+
+
+def test_foreign_balances_follow_the_rate_of_each_months_end(told):
+    rows = told.act("Foreign balances from September to December")
+
+    assert {row["balance"].split()[0] for row in rows} == {"USD", "SGD"}
+    # 12 500 USD: a month's rate rises by 42.25; 8 200 SGD: it falls by 18.40.
+    assert {(row["balance"][:3], _amount(row["difference"])) for row in rows} == {
+        ("USD", Decimal("528125")),
+        ("SGD", Decimal("-150880")),
+    }
+
+
+def test_a_contract_in_dollars_binds_its_line_at_the_rate_of_the_day_and_the_line_bears_the_difference(told):
+    rows = told.act("A contract in dollars, revalued and given up")
+
+    # 4 000 USD at 16 180.50, from February's end on at 16 222.75.
+    assert [(row["movement"], _amount(row["obligated"])) for row in rows] == [
+        ("OBLIGATE", 64_722_000),
+        ("REVALUE", 169_000),
+        ("RELEASE", -64_891_000),
+    ]
+
+
+def test_the_banks_files_are_valid_and_the_books_explain_its_statement(told):
+    files = {file.name: file.read_bytes() for file in told.folder.glob("*.xml")}
+    kinds = {ElementTree.fromstring(content).tag.partition("}")[0].rpartition(":")[2] for content in files.values()}
+
+    assert kinds == {"pain.001.001.09", "pain.002.001.10", "camt.053.001.08"}
+    assert {name: problems for name, content in files.items() if (problems := schema_problems(content))} == {}
+    bank = told.summary["bank"]
+    assert (bank["in_books_only"], bank["on_statement_only"]) == ("IDR 0", "IDR 0")
+    assert _amount(bank["statement"]) - _amount(bank["books"]) == _amount(bank["before_the_story"])
+
+
+def test_who_makes_a_paper_does_not_check_it(told):
+    for maker, checker in _APART:
+        assert told.callers[maker], maker
+        assert told.callers[checker], checker
+        assert told.callers[maker] & told.callers[checker] == set(), (maker, checker)
+
+
+def test_lived_again_the_year_changes_nothing_and_is_told_as_before(told):
+    before = books.at_rest(told.platform)
+    files = {file: file.read_bytes() for file in told.folder.glob("*.xml")}
+
+    again = told.live()
+
+    assert books.changes(before, books.at_rest(told.platform)) == {}
+    assert again == told.summary
+    assert {file: file.read_bytes() for file in told.folder.glob("*.xml")} == files

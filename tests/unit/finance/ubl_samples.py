@@ -1,0 +1,104 @@
+"""UBL 2.1 documents (Peppol BIS Billing 3.0) as a supplier's software writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+_UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
+
+
+@dataclass(frozen=True)
+class BilledLine:
+    """One line: units at a price, perhaps of an order line (BT-132)."""
+
+    units: str
+    price: str
+    order_line: str = ""
+    rate: str = "11"
+    base: str = ""
+    net: str = ""
+
+    @property
+    def net_amount(self) -> Decimal:
+        return Decimal(self.net) if self.net else Decimal(self.units) * Decimal(self.price) / Decimal(self.base or "1")
+
+
+def document(
+    lines: Sequence[BilledLine],
+    *,
+    number: str = "INV-2025-001",
+    order: str = "",
+    invoice: str = "",
+    currency: str = "IDR",
+    credit: bool = False,
+    seller: str = "",
+    encoding: str = "UTF-8",
+    issued_on: str = "2025-03-13",
+) -> str:
+    """A document whose totals are right."""
+    root = "CreditNote" if credit else "Invoice"
+    net = sum((line.net_amount for line in lines), Decimal(0))
+    groups: dict[str, Decimal] = {}
+    for line in lines:
+        groups[line.rate] = groups.get(line.rate, Decimal(0)) + line.net_amount
+    taxes = {rate: (base * Decimal(rate) / 100).quantize(Decimal("0.01")) for rate, base in groups.items()}
+    tax = sum(taxes.values(), Decimal(0))
+
+    def amount(name: str, value: Decimal | str) -> str:
+        return f'<cbc:{name} currencyID="{currency}">{value}</cbc:{name}>'
+
+    subtotals = "".join(
+        f"<cac:TaxSubtotal>{amount('TaxableAmount', groups[rate])}{amount('TaxAmount', taxes[rate])}"
+        f"<cac:TaxCategory><cbc:ID>{_category(rate)}</cbc:ID><cbc:Percent>{rate}</cbc:Percent>"
+        "<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:TaxCategory></cac:TaxSubtotal>"
+        for rate in groups
+    )
+    body = "".join(_line(line, nth, credit, amount) for nth, line in enumerate(lines, start=1))
+    return (
+        f'<?xml version="1.0" encoding="{encoding}"?>\n'
+        f'<{root} xmlns="{_UBL}{root}-2" xmlns:cac="{_UBL}CommonAggregateComponents-2" '
+        f'xmlns:cbc="{_UBL}CommonBasicComponents-2">'
+        "<cbc:CustomizationID>urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0"
+        "</cbc:CustomizationID><cbc:ProfileID>urn:fdc:peppol.eu:2017:poacc:billing:01:1.0</cbc:ProfileID>"
+        f"<cbc:ID>{number}</cbc:ID><cbc:IssueDate>{issued_on}</cbc:IssueDate>"
+        f"<cbc:{root}TypeCode>{'381' if credit else '380'}</cbc:{root}TypeCode>"
+        f"<cbc:Note>Café</cbc:Note><cbc:DocumentCurrencyCode>{currency}</cbc:DocumentCurrencyCode>"
+        + (f"<cac:OrderReference><cbc:ID>{order}</cbc:ID></cac:OrderReference>" if order else "")
+        + (
+            f"<cac:BillingReference><cac:InvoiceDocumentReference><cbc:ID>{invoice}</cbc:ID>"
+            "</cac:InvoiceDocumentReference></cac:BillingReference>"
+            if invoice
+            else ""
+        )
+        + "<cac:AccountingSupplierParty><cac:Party>"
+        + (f"<cac:PartyIdentification><cbc:ID>{seller}</cbc:ID></cac:PartyIdentification>" if seller else "")
+        + "<cac:PartyLegalEntity><cbc:RegistrationName>Toko Uji</cbc:RegistrationName></cac:PartyLegalEntity>"
+        "</cac:Party></cac:AccountingSupplierParty>"
+        f"<cac:TaxTotal>{amount('TaxAmount', tax)}{subtotals}</cac:TaxTotal>"
+        f"<cac:LegalMonetaryTotal>{amount('LineExtensionAmount', net)}{amount('TaxExclusiveAmount', net)}"
+        f"{amount('TaxInclusiveAmount', net + tax)}{amount('PayableAmount', net + tax)}</cac:LegalMonetaryTotal>"
+        f"{body}</{root}>"
+    )
+
+
+def _category(rate: str) -> str:
+    return "S" if Decimal(rate) else "Z"
+
+
+def _line(line: BilledLine, nth: int, credit: bool, amount) -> str:
+    name, quantity = ("CreditNoteLine", "CreditedQuantity") if credit else ("InvoiceLine", "InvoicedQuantity")
+    order = (
+        f"<cac:OrderLineReference><cbc:LineID>{line.order_line}</cbc:LineID></cac:OrderLineReference>"
+        if line.order_line
+        else ""
+    )
+    base = f'<cbc:BaseQuantity unitCode="C62">{line.base}</cbc:BaseQuantity>' if line.base else ""
+    return (
+        f'<cac:{name}><cbc:ID>{nth}</cbc:ID><cbc:{quantity} unitCode="C62">{line.units}</cbc:{quantity}>'
+        f"{amount('LineExtensionAmount', line.net_amount)}{order}<cac:Item><cbc:Name>Kertas</cbc:Name>"
+        f"<cac:ClassifiedTaxCategory><cbc:ID>{_category(line.rate)}</cbc:ID><cbc:Percent>{line.rate}</cbc:Percent>"
+        "<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:ClassifiedTaxCategory></cac:Item>"
+        f"<cac:Price>{amount('PriceAmount', line.price)}{base}</cac:Price></cac:{name}>"
+    )
