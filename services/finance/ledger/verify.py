@@ -178,7 +178,7 @@ _POSTED = """
            array_agg(m.expended_minor) filter (where m.expended_minor <> 0) as amounts
     from journal_entry e
     left join funds_movement m
-           on m.document_id = e.journal_entry_id and m.document_kind = 'JOURNAL_ENTRY'
+           on m.document_id = e.journal_entry_id and m.document_kind = 'JOURNAL_ENTRY' and m.kind = 'EXPEND'
     group by e.journal_entry_id
 """
 
