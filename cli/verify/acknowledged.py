@@ -34,7 +34,9 @@ WITHOUT_IDS = {
 # Classifications are asked for by their natural key: what is there already, and is the same, is the answer.
 _THERE_OR_MADE = {
     *("account_id", "dimension_value_id", "account_mapping_id"),
-    *("exchange_rate_id", "virement_rule_id", "approval_rule_id"),
+    *("exchange_rate_id", "virement_rule_id", "approval_rule_id", "period_limit_id"),
+    # What a bank said, which it may say again.
+    *("bank_file_id", "payment_return_id"),
 }
 
 # RPCs that act on what their request names by its natural key, and so make nothing.

@@ -59,7 +59,9 @@ def work_by_contract(company: Company, budget: Budget) -> str:
         by=clerk,
     )
     company.read(billing_pb2.GetPrepaymentRequest(name=prepayment.name), by=clerk)
-    company.read(billing_pb2.ListPrepaymentsRequest(contract_id=contract_id), by="auditor")
+    company.read(
+        billing_pb2.ListPrepaymentsRequest(agency_id=company.agencies["unit"], contract_id=contract_id), by="auditor"
+    )
     wrong = _bill(company, contract_id, line_id, "MC-UJI-1", _PRICE)
     company.act(billing_pb2.RejectBillRequest(name=wrong.name, explanation="Belum diukur"), by="budget_user")
     bill = _bill(company, contract_id, line_id, "MC-UJI-2", _PRICE // 2)

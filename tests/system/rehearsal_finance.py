@@ -186,9 +186,11 @@ def _budget(company: Company) -> Budget:
 
 def budget_of(company: Company) -> Budget:
     """The unit's budget lines as finance lists them."""
-    request = budget_pb2.ListBudgetLinesRequest(agency_id=company.agencies["unit"], page_size=100)
+    request = budget_pb2.ListBudgetLinesRequest(agency_id=company.agencies["unit"], page_size=500)
     listed = company.read(request, by="auditor").budget_lines
-    return Budget({line.account_code: line.budget_line_id for line in listed})
+    # Preparation leaves lines of a draft behind.
+    active = [line for line in listed if line.status == budget_pb2.BUDGET_LINE_STATUS_ACTIVE]
+    return Budget({line.account_code: line.budget_line_id for line in active})
 
 
 def _funds(company: Company, budget: Budget) -> None:

@@ -34,7 +34,10 @@ def spend_cash(company: Company, budget: Budget, bring: Callable[[Company, str],
     voucher = _approved(company, budget, imprest, 150_000)
     company.act(imprest_pb2.PayImprestVoucherRequest(name=voucher.name, paid=rupiah(140_000), paid_on=TODAY), by=holder)
     company.read(imprest_pb2.GetImprestVoucherRequest(name=voucher.name), by=holder)
-    company.read(imprest_pb2.ListImprestVouchersRequest(imprest_id=imprest.imprest_id), by="auditor")
+    company.read(
+        imprest_pb2.ListImprestVouchersRequest(agency_id=company.agencies["unit"], imprest_id=imprest.imprest_id),
+        by="auditor",
+    )
     claimed = company.act(imprest_pb2.ReplenishImprestRequest(name=imprest.name, claimed_on=TODAY), by=holder)
     bring(company, claimed.payable_id)
     company.act(

@@ -162,5 +162,8 @@ def control_the_lines(company: Company, budget: Budget) -> None:
     company.act(budget_control_pb2.RecallBudgetControlChangeRequest(name=taken_back.name, reason="uji"), by=TEAM)
     company.read(budget_control_pb2.GetBudgetControlChangeRequest(name=stop.name), by="auditor")
     company.read(
-        budget_control_pb2.ListBudgetControlChangesRequest(budget_line_id=budget.goods, page_size=3), by="auditor"
+        budget_control_pb2.ListBudgetControlChangesRequest(
+            agency_id=company.agencies["unit"], budget_line_id=budget.goods, page_size=3
+        ),
+        by="auditor",
     )

@@ -248,6 +248,8 @@ def test_nobody_checks_what_he_made(lived):
         "ReviewBudgetRequest",
         "ReturnBudgetRequest",
         "ApproveBudgetRequest",
+        "ApproveCreditNote",
+        "SplitInvoice",
         "ApproveBudgetControlChange",
         "RejectBudgetControlChange",
     }

@@ -38,6 +38,7 @@ _OUTSIDE = {
         "account_mapping": "one chart for all",
         "dimension_value": "one chart for all",
         "exchange_rate": "one set of rates for all",
+        "foreign_commitment_clock": "the work list of the monthly revaluation: ids and days alone",
         "journal_clock": "the work list of the scheduled round: ids and days alone",
         "number_queue": "the numberer's work list: ids alone",
         "number_series": "the last number of a series",
