@@ -20,6 +20,7 @@ from services.finance.budget import requests
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, LineStatus
 from services.finance.budget.movements import FundsAct
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.payables import domain as payables
 from services.finance.payables import invoice_store, invoicing, ordering_store, payment_store
 from services.finance.payables.credit_notes import domain, events, journals, store
@@ -237,7 +238,9 @@ def record_refund(
         raise InvalidArgument.field("refunded_on", f"before the payment of {order.value_date}")
     parts = _parts(session, invoice.payable_id)
     said = _Refund(row, treasury_agency_id, refunded_on, person_id)
-    earlier_year = _settle_refund(session, said, note.lines, parts, month=order.requested_on.month)
+    earlier_year = _settle_refund(
+        session, said, note.lines, parts, month=fiscal_calendar().period_of(order.requested_on).number
+    )
     store.update(
         session,
         credit_note_id,
