@@ -35,8 +35,8 @@ WITHOUT_IDS = {
 _THERE_OR_MADE = {
     *("account_id", "dimension_value_id", "account_mapping_id"),
     *("exchange_rate_id", "virement_rule_id", "approval_rule_id", "period_limit_id"),
-    # What a bank said, which it may say again.
-    *("bank_file_id", "payment_return_id"),
+    # What a bank or a supplier said, which they may say again.
+    *("bank_file_id", "payment_return_id", "invoice_document_id"),
 }
 
 # RPCs that act on what their request names by its natural key, and so make nothing.
