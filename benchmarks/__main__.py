@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import book, events, journal, machine, memory, ping, town
+from benchmarks import book, events, journal, machine, memory, ping, soak, town
 from benchmarks.figures import ratio
 from benchmarks.report import show
 from chassis.local.platform import Platform, signals
 from chassis.settings import ROOT
 
 RESULT = ROOT / "build" / "bench.json"
-PARTS = ("ping", "journal", "events", "memory", "book")
-# A book of ten million lines takes minutes to write, so that one is asked for by name.
-USUAL = PARTS[:-1]
+PARTS = ("ping", "journal", "events", "memory", "book", "soak")
+# A book of ten million lines takes minutes to write, a soak lasts ten: these are asked for by name.
+USUAL = PARTS[:-2]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     if "ping" in options.parts:
         found["ping"] = ping.measure(say, seconds=length.ping_seconds, rounds=length.ping_rounds)
     if set(options.parts) - {"ping"}:
-        _on_the_platform(home, options.parts, options.book_lines, length, found, say)
+        _on_the_platform(home, options, length, found, say)
     if "ping" in found and "journal" in found:
         # What the entry itself costs beside the chain that every call passes.
         entries = found["journal"]["unary_64_spread"]["entries_per_second"]
@@ -74,10 +74,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _on_the_platform(
-    home: Path, parts: list[str], book_lines: int, length: Length, found: dict[str, Any], say: Callable[[str], None]
+    home: Path, options: argparse.Namespace, length: Length, found: dict[str, Any], say: Callable[[str], None]
 ) -> None:
     """The parts that need the four services, on a platform that is made for them and thrown away."""
     idle: dict[str, float] = {}
+    parts: list[str] = options.parts
 
     def started(platform: Platform) -> None:
         idle.update(memory.of(platform))
@@ -97,7 +98,9 @@ def _on_the_platform(
                     "stock_movements": events.stock_movements(place, say, **rate),
                 }
             if "book" in parts:
-                found["book"] = book.measure(place, say, lines=book_lines, seconds=length.journal_seconds)
+                found["book"] = book.measure(place, say, lines=options.book_lines, seconds=length.journal_seconds)
+            if "soak" in parts:
+                found["soak"] = soak.measure(place, say, minutes=options.soak_minutes)
             if "memory" in parts:
                 found["memory_mb"] = {"idle": idle, "after": memory.of(place.platform)}
     finally:
@@ -106,9 +109,10 @@ def _on_the_platform(
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(PARTS)} (default: all but book)")
+    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(PARTS)} (default: those up to memory)")
     parser.add_argument("--quick", action="store_true", help="shorter loads, once each: a first impression")
     parser.add_argument("--book-lines", type=int, default=1_000_000, help="how many lines the large book of `book` has")
+    parser.add_argument("--soak-minutes", type=float, default=10, help="how long `soak` loads the service")
     parser.add_argument("--out", type=Path, default=RESULT, help="where the figures go (default: build/bench.json)")
     parser.add_argument(
         "--home",

@@ -31,6 +31,13 @@ def _tables(found: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]
             "Events, from the producer's transaction to the consumer's",
             [{name: row[name] for name in _EVENT_COLUMNS} for row in found["events"].values()],
         )
+    if "book" in found:
+        yield (
+            "Reports of the large book, ms",
+            [{"report": name, **ms} for name, ms in found["book"]["reports_ms"].items()],
+        )
+    if "soak" in found:
+        yield "Soak: MB", [{"process": name, **mb} for name, mb in found["soak"]["memory_mb"].items()]
     if "memory_mb" in found:
         idle, after = found["memory_mb"]["idle"], found["memory_mb"]["after"]
         yield (

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 from uuid import UUID
 
+import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection, RowMapping, text
@@ -147,7 +148,7 @@ def _who(principal: Principal) -> dict[str, Any]:
 
 
 def _json(content: Any) -> str:
-    return json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return orjson.dumps(content, default=str).decode()
 
 
 # --- the chain -----------------------------------------------------------------------------------------------

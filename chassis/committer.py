@@ -17,7 +17,6 @@ its answer kept under its request_id, whatever its client does. Equal calls of o
 
 from __future__ import annotations
 
-import json
 import queue
 import random
 import threading
@@ -28,6 +27,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+import orjson
 import structlog
 from google.protobuf.message import Message
 from nameko.extensions import DependencyProvider
@@ -363,7 +363,7 @@ def _keep(
         # What stood in the way may be the twin's own effect.
         raise TransactionConflict("a twin in another process was faster")
     if done:
-        kept = session.execute(_KEEP, {"done": json.dumps(done)}).rowcount  # type: ignore[attr-defined]  # an insert's result has it
+        kept = session.execute(_KEEP, {"done": orjson.dumps(done).decode()}).rowcount  # type: ignore[attr-defined]  # an insert's result has it
         if kept != len(done):
             raise TransactionConflict("a twin in another process was faster")
         audit.record_all(session, rows)

@@ -6,6 +6,7 @@ replaced, because they rest on eventlet's hub, which runs in no thread of ours. 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import queue
@@ -155,6 +156,10 @@ class NativeContainer(ServiceContainer):
             log.exception("an extension failed to stop", extension=type(extension).__name__)
 
 
+# Objects that outlived their making since the last look at the young ones.
+_COLLECT_EVERY = 20_000
+
+
 class Every(Entrypoint):
     """`@every(seconds)`: the method runs again and again, `seconds` after it last ended, on one thread.
 
@@ -189,6 +194,18 @@ class Every(Entrypoint):
 every: Callable[..., Any] = Every.decorator
 
 
+def settle_memory() -> None:
+    """Keep the cyclic collector from what a start has made: modules, descriptors and rules live to the end.
+
+    A request's objects die by their count; the collector is there for the few that hold each other (an error and its
+    frames). Left to itself it visits the whole program every few thousand requests' objects: a fifth of what a batch
+    of entries cost.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, 10, 10)
+
+
 def serve(service_cls: type, settings: ServiceSettings) -> int:
     """Run the service until SIGTERM or SIGINT; the process's exit status.
 
@@ -202,6 +219,7 @@ def serve(service_cls: type, settings: ServiceSettings) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _teller(container))
         container.start()
+        settle_memory()
     except Exception:
         log.exception("the service does not start", service=settings.service)
         telemetry.stop()

@@ -105,7 +105,11 @@ class Transactions:
         Unavailable, DeadlineExceeded, Aborted from the database's state.
         """
         with self._transaction(
-            call.agencies, deadline=call.deadline, claim=call if call.request_id is not None else None
+            call.agencies,
+            deadline=call.deadline,
+            claim=call if call.request_id is not None else None,
+            act=call.method.rpartition(".")[2],
+            person_id=call.principal.person_id,
         ) as session:
             work = Work(session, call)
             yield work
@@ -124,14 +128,19 @@ class Transactions:
     @contextmanager
     def work(self, agencies: Iterable[UUID], *, subject: str, seconds: float = WORK_SECONDS) -> Iterator[Session]:
         """A plain transaction for what no call asked for (a timer): it sees `agencies`, and says who it is."""
-        with self._transaction(agencies, deadline=time.monotonic() + seconds, subject=subject) as session:
+        with self._transaction(agencies, deadline=time.monotonic() + seconds, subject=subject, act=subject) as session:
             yield session
 
     @contextmanager
     def begin_event(self, event: Event) -> Iterator[Session]:
         """A consumer's transaction: it sees the event's agency alone. For `chassis.events`."""
         agencies = () if event.agency_id is None else (event.agency_id,)
-        with self._transaction(agencies, deadline=time.monotonic() + WORK_SECONDS, subject=event.source) as session:
+        with self._transaction(
+            agencies,
+            deadline=time.monotonic() + WORK_SECONDS,
+            subject=event.source,
+            act=event.type.rpartition(".")[2],
+        ) as session:
             yield session
 
     @contextmanager
@@ -141,8 +150,9 @@ class Transactions:
         The block calls `step.finish(session)` or `step.proceed(session, ...)`.
         """
         agencies = () if step.agency_id is None else (step.agency_id,)
+        subject = f"saga:{step.kind}"
         with self._transaction(
-            agencies, deadline=time.monotonic() + WORK_SECONDS, subject=f"saga:{step.kind}"
+            agencies, deadline=time.monotonic() + WORK_SECONDS, subject=subject, act=subject
         ) as session:
             step.hold(session)
             yield session
@@ -199,11 +209,15 @@ class Transactions:
         options: dict[str, Any] | None = None,
         subject: str | None = None,
         scans: bool = True,
+        act: str = "",
+        person_id: UUID | None = None,
     ) -> Iterator[Session]:
         if transaction_is_open():
             raise RuntimeError("this thread has a transaction open: a second one could wait for it for ever")
         with self._permit(deadline), open_transaction(), database_errors.translated():
-            session = self._open(agencies, deadline, options, patient=claim is not None, scans=scans)
+            session = self._open(
+                agencies, deadline, options, patient=claim is not None, scans=scans, act=act, person_id=person_id
+            )
             try:
                 if claim is not None:
                     idempotency.claim(session, claim)
@@ -237,9 +251,17 @@ class Transactions:
             self._free.release()
 
     def _open(
-        self, agencies: Iterable[UUID], deadline: float, options: dict[str, Any] | None, *, patient: bool, scans: bool
+        self,
+        agencies: Iterable[UUID],
+        deadline: float,
+        options: dict[str, Any] | None,
+        *,
+        patient: bool,
+        scans: bool,
+        act: str,
+        person_id: UUID | None,
     ) -> Session:
-        """A session whose transaction has begun, with its agencies and time limits set.
+        """A session whose transaction has begun, with its agencies and time limits set, and what is done by whom.
 
         A connection that broke while it lay in the pool is replaced once: nothing was done on it yet.
         """
@@ -248,6 +270,8 @@ class Transactions:
             "agencies": ",".join(sorted(str(agency) for agency in agencies)),
             "statement_timeout": str(milliseconds),
             "scans": "on" if scans else "off",
+            "act": act,
+            "person_id": "" if person_id is None else str(person_id),
             "lock_timeout": str(milliseconds if patient else min(milliseconds, idempotency.LOCK_TIMEOUT_MILLISECONDS)),
         }
         for last in (False, True):
@@ -268,7 +292,9 @@ _SETTINGS = text(
     select set_config('kelola.agencies', :agencies, true),
            set_config('statement_timeout', :statement_timeout, true),
            set_config('lock_timeout', :lock_timeout, true),
-           set_config('enable_seqscan', :scans, true)
+           set_config('enable_seqscan', :scans, true),
+           set_config('kelola.act', :act, true),
+           set_config('kelola.person_id', :person_id, true)
     """
 )
 

@@ -5,13 +5,13 @@ Each line is an OTLP `TracesData` object with one span, so that any tool for OTL
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -35,13 +35,13 @@ class TraceFileExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Append the spans; a disk that refuses loses them, and the service runs on."""
-        lines = "".join(json.dumps(otlp_json(span), separators=(",", ":")) + "\n" for span in spans)
+        lines = b"".join(orjson.dumps(otlp_json(span), option=orjson.OPT_APPEND_NEWLINE) for span in spans)
         with self._lock:
             try:
                 if self.path.exists() and self.path.stat().st_size >= self._file_bytes_max:
                     self._number += 1
                     self._prune()
-                with self.path.open("a", encoding="utf-8") as file:
+                with self.path.open("ab") as file:
                     file.write(lines)
             except OSError:
                 return SpanExportResult.FAILURE

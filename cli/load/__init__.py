@@ -69,10 +69,11 @@ def chart(
     error_file: ErrorFile = None,
     as_json: Json = False,
 ) -> None:
-    """Load a country pack's classification: chart, dimensions, mapping, rules of virement (default: Indonesia)."""
+    """Load a country pack's classification: chart, dimensions, mapping, rules, classes (default: Indonesia)."""
     from google.protobuf.json_format import MessageToDict
 
     from cli.load.chart import BATCH_MAX, regional
+    from cli.load.classes import class_mappings, combination_rules, reporting_classes
     from cli.load.virement import virement_rules
 
     pack = regional(folder)
@@ -81,6 +82,9 @@ def chart(
         ("AccountService/BatchCreateDimensionValues", "dimension_values", pack.dimension_values),
         ("AccountService/BatchCreateAccountMappings", "account_mappings", pack.mappings),
         ("BudgetChangeService/BatchCreateVirementRules", "virement_rules", virement_rules(folder)),
+        ("CombinationRuleService/BatchCreateCombinationRules", "combination_rules", combination_rules(folder)),
+        ("ReportingClassService/BatchCreateReportingClasses", "reporting_classes", reporting_classes(folder)),
+        ("ReportingClassService/BatchCreateClassMappings", "class_mappings", class_mappings(folder)),
     ]
     loads = []
     for method, rows_field, messages in parts:

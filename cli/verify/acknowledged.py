@@ -34,7 +34,10 @@ WITHOUT_IDS = {
 # Classifications are asked for by their natural key: what is there already, and is the same, is the answer.
 _THERE_OR_MADE = {
     *("account_id", "dimension_value_id", "account_mapping_id"),
+    *("combination_rule_id", "code_succession_id", "reporting_class_id", "class_mapping_id"),
     *("exchange_rate_id", "virement_rule_id", "approval_rule_id", "period_limit_id"),
+    # A file is kept once in an agency by its hash.
+    "attachment_content_id",
     # What a bank or a supplier said, which they may say again.
     *("bank_file_id", "payment_return_id", "invoice_document_id"),
 }

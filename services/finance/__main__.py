@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from chassis.container import serve
-from chassis.settings import ServiceSettings
 from services.finance.service import FinanceService
+from services.finance.settings import FinanceSettings
 
-sys.exit(serve(FinanceService, ServiceSettings(service="finance")))
+sys.exit(serve(FinanceService, FinanceSettings()))

@@ -6,13 +6,16 @@ from sqlalchemy import Connection
 
 from chassis.told import Told, compare, numbered, told, versions, versions_that_were
 from chassis.verify import Findings, Problem, together
+from services.finance.attachments import verify as attachments
 from services.finance.billing import verify as billing
 from services.finance.budget import verify as budget
 from services.finance.budget.controls import verify as controls
 from services.finance.budget.foreign import verify as foreign
 from services.finance.budget.preparation import verify as preparation
+from services.finance.documents import verify as documents
 from services.finance.imprest import verify as imprest
 from services.finance.ledger import verify as ledger
+from services.finance.ledger.joint import verify as joint
 from services.finance.payables import verify as payables
 from services.finance.treasury import verify as treasury
 
@@ -24,6 +27,7 @@ TOLD = (
         "select appropriation_id as key, appropriation_id as born from appropriation where status = 'ACTIVE'"
         " union all select budget_change_id, budget_change_id from budget_change where status = 'APPROVED'",
     ),
+    told(f"{_EVENTS}AttachmentAdded", "attachment", "attachment_id"),
     told(f"{_EVENTS}FundsAllotted", "allotment_order", "allotment_order_id"),
     told(f"{_EVENTS}FundsRefused", "funds_refusal", "document_id", born="funds_refusal_id"),
     told(f"{_EVENTS}InvoiceApproved", "invoice", "invoice_id", where="status in ('APPROVED', 'PAID')"),
@@ -34,6 +38,19 @@ TOLD = (
         "withholding_slip_id",
         where="slip_number is not null",
     ),
+    told(
+        f"{_EVENTS}LateInterestApproved",
+        "late_interest_charge",
+        "late_interest_charge_id",
+        where="status = 'APPROVED'",
+    ),
+    told(
+        f"{_EVENTS}WithholdingRemitted",
+        "withholding_remittance",
+        "withholding_remittance_id",
+        where="status = 'REMITTED'",
+    ),
+    told(f"{_EVENTS}CreditOffsetApproved", "credit_offset", "credit_offset_id", where="status = 'APPROVED'"),
     told(f"{_EVENTS}CreditNoteApproved", "credit_note", "credit_note_id", where="journal_entry_id is not null"),
     told(
         f"{_EVENTS}ExpenditureRefunded",
@@ -62,6 +79,8 @@ TOLD = (
         "budget_change_id",
         where="status in ('REJECTED', 'RECALLED')",
     ),
+    versions(f"{_EVENTS}InvoiceExceptionChanged", table="invoice_exception", key="invoice_exception_id"),
+    versions(f"{_EVENTS}CombinationRuleChanged", table="combination_rule", key="combination_rule_id"),
     versions(f"{_EVENTS}BudgetCeilingChanged", table="budget_ceiling", key="budget_ceiling_id"),
     versions(f"{_EVENTS}BudgetRequestChanged", table="budget_request", key="budget_request_id"),
     versions(f"{_EVENTS}BudgetControlChanged", table="budget_control_change", key="budget_control_change_id"),
@@ -77,10 +96,12 @@ TOLD = (
         "financial_statements join fiscal_year using (agency_id, year)",
         "fiscal_year_id",
     ),
+    told(f"{_EVENTS}BalancesCarriedOver", "balance_carry_over", "balance_carry_over_id"),
     told(f"{_EVENTS}FiscalYearClosed", "fiscal_year_closing", "fiscal_year_closing_id"),
     told(f"{_EVENTS}ExchangeRateRecorded", "exchange_rate", "exchange_rate_id"),
     told(f"{_EVENTS}ForeignBalancesRevalued", "foreign_revaluation", "foreign_revaluation_id"),
     told(f"{_EVENTS}JournalTemplateCreated", "journal_template", "journal_template_id"),
+    told(f"{_EVENTS}BankChargeBooked", "bank_charge", "bank_charge_id", where="status = 'APPROVED'"),
     told(f"{_EVENTS}PaymentReturned", "payment_return", "payment_return_id"),
     told(f"{_EVENTS}ReissuedPaymentMade", "payment_return", "payment_return_id", where="status = 'PAID'"),
 )
@@ -139,6 +160,8 @@ def problems(connection: Connection) -> list[Problem]:
     """What does not hold: I1 to I4, F1 to F7, and the tie between ledger and funds."""
     return [
         *ledger.problems(connection),
+        *joint.problems(connection),
+        *attachments.problems(connection),
         *budget.problems(connection),
         *foreign.problems(connection),
         *controls.problems(connection),
@@ -147,4 +170,5 @@ def problems(connection: Connection) -> list[Problem]:
         *billing.problems(connection),
         *imprest.problems(connection),
         *treasury.problems(connection),
+        *documents.problems(connection),
     ]

@@ -180,6 +180,8 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
         rehearsal_billing,
         rehearsal_budget,
         rehearsal_calendar,
+        rehearsal_classification,
+        rehearsal_documents,
         rehearsal_finance,
         rehearsal_foreign,
         rehearsal_hr,
@@ -200,11 +202,14 @@ def rehearse(system: System, recording: Recording, tokens: Tokens) -> Company:
     rehearsal_logistics.buy_and_pay(company, budget)
     rehearsal_imprest.spend_cash(company, budget, rehearsal_logistics.pay_at_once)
     rehearsal_treasury.go_to_the_bank(company)
-    rehearsal_payables.take_back(company)
+    rehearsal_treasury.book_charges(company, budget.goods)
+    rehearsal_payables.take_back(company, budget.goods)
     rehearsal_budget.change_the_budget(company, budget)
     rehearsal_preparation.prepare_a_budget(company)
     rehearsal_preparation.control_the_lines(company, budget)
     rehearsal_foreign.commit_abroad(company, budget.goods)
     rehearsal_calendar.keep_the_calendar(company)
+    rehearsal_classification.classify(company)
+    rehearsal_documents.keep_the_papers(company)
     rehearsal_identity.read(company)
     return company

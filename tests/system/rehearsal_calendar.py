@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kelola.finance.v1 import (
+    document_status_pb2,
     exchange_rate_pb2,
     fiscal_calendar_pb2,
     fiscal_closing_pb2,
@@ -92,6 +93,11 @@ def _close_a_year(company: Company) -> None:
     company.act(fiscal_calendar_pb2.HardCloseFiscalPeriodRequest(number=_MONTHS, **year), by=AUTHORITY)
     company.read(fiscal_closing_pb2.GetFiscalPeriodReopeningRequest(name=reopening.name), by=ACCOUNTANT)
     company.read(fiscal_closing_pb2.ListFiscalPeriodReopeningsRequest(agency_id=agency_id, page_size=3), by=ACCOUNTANT)
+    # Whoever holds a role in finance may read this document, so its status tells all roles apart by their own right.
+    status = f"documentStatuses/{reopening.fiscal_period_reopening_id}"
+    company.read(document_status_pb2.GetDocumentStatusRequest(name=status), by=ACCOUNTANT)
+    company.read(document_status_pb2.ListDocumentActsRequest(document_status=status, page_size=2), by=ACCOUNTANT)
+    company.read(document_status_pb2.ListWaitingDocumentsRequest(agency_id=agency_id, page_size=3), by=AUTHORITY)
     company.act(fiscal_calendar_pb2.OpenFiscalPeriodsRequest(first_number=_ADJUSTMENTS, **year), by=ACCOUNTANT)
     company.act(year_end_pb2.CloseFiscalYearRequest(**year), by=AUTHORITY)
     company.read(year_end_pb2.ListFiscalYearClosingsRequest(agency_id=agency_id, page_size=3), by=ACCOUNTANT)

@@ -26,6 +26,7 @@ BOTH_ROLES = (
     ("budget_user", "budget_officer"),
     ("budget_user", "budget_authority"),
     ("treasurer", "treasury_head"),
+    ("reconciler", "treasury_head"),
 )
 
 

@@ -1,24 +1,37 @@
-"""The second government's later acts of payables: a supplier's XML, a split invoice, credit notes, a refund, slips."""
+"""The second government's later acts of payables: a supplier's XML, a split invoice that stays held and is decided,
+credit notes, a refund, slips, a remittance, late interest, an offset."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
+from chassis.wire import to_date
+from cli.demo.budgeting import FUND
 from kelola.finance.v1 import (
     credit_note_pb2,
+    credit_offset_pb2,
     invoice_document_pb2,
+    invoice_exception_pb2,
+    late_interest_charge_pb2,
     late_interest_pb2,
     payables_pb2,
+    withholding_remittance_pb2,
     withholding_slip_pb2,
 )
 from tests.system.rehearsal import TODAY, Company, decimal, rupiah
 from tests.unit.finance.ubl_samples import BilledLine, document
 
 _PRICE, _CLERK, _APPROVER, _TREASURER = 100_000, "invoice_clerk", "budget_user", "treasurer"
+# Received so long ago that it is late today, whatever the terms of payment are.
+_LONG_AGO = to_date(date(TODAY.year, TODAY.month, TODAY.day) - timedelta(days=90))
 
 
-def take_back(company: Company) -> None:
-    """Call every RPC of credit notes, documents, slips and late payments on what was bought before."""
+def take_back(company: Company, budget_line_id: str) -> None:
+    """Call every RPC of credit notes, documents, exceptions, slips, remittances and late interest on what was bought.
+
+    The budget line bears the interest.
+    """
     agency_id = company.agencies["unit"]
     listed = company.read(
         payables_pb2.ListInvoicesRequest(agency_id=agency_id, status=payables_pb2.INVOICE_STATUS_PAID), by=_CLERK
@@ -27,10 +40,14 @@ def take_back(company: Company) -> None:
     _refunded(company, paid)
     invoice = _as_document(company, paid)
     _split(company, paid)
-    company.act(payables_pb2.ApproveInvoiceRequest(name=invoice.name, effective_on=TODAY), by="invoice_approver")
+    _decide(company, agency_id)
+    approve = payables_pb2.ApproveInvoiceRequest(name=invoice.name, effective_on=TODAY)
+    payable = company.act(approve, by="invoice_approver").payable
     unwanted = company.act(_credit(invoice, 5_000, "NK-UJI-2"), by=_CLERK)
     company.act(credit_note_pb2.WithdrawCreditNoteRequest(name=unwanted.name, explanation="Salah"), by=_CLERK)
-    _slips(company)
+    _remit(company, _slips(company))
+    _charge(company, payable.payable_id, budget_line_id)
+    _set_off(company, paid, payable.payable_id)
     company.read(late_interest_pb2.ListLatePaymentsRequest(agency_id=agency_id, as_of=TODAY, page_size=3), by="auditor")
 
 
@@ -83,7 +100,7 @@ def _as_document(company: Company, paid: Any) -> Any:
         invoice_document_pb2.ImportInvoiceDocumentRequest(
             agency_id=paid.agency_id,
             content=text.encode(),
-            received_on=TODAY,
+            received_on=_LONG_AGO,
             purchase_order_id=paid.purchase_order_id,
         ),
         by=_CLERK,
@@ -120,8 +137,117 @@ def _split(company: Company, paid: Any) -> None:
     company.act(split, by=_APPROVER)
 
 
-def _slips(company: Company) -> None:
-    """The contract's claim, whose request was approved before, is paid: what it withheld has its slips."""
+def _decide(company: Company, agency_id: str) -> None:
+    """What was left of the split invoice is held: its owner asks the supplier, another person rejects it."""
+    queue = invoice_exception_pb2.ListInvoiceExceptionsRequest(
+        agency_id=agency_id, status=invoice_exception_pb2.INVOICE_EXCEPTION_STATUS_OPEN, page_size=3
+    )
+    held = company.read(queue, by="auditor").invoice_exceptions[0]
+    company.read(invoice_exception_pb2.GetInvoiceExceptionRequest(name=held.name), by=_CLERK)
+    company.act(
+        invoice_exception_pb2.AskSupplierRequest(name=held.name, explanation="Kapan dikirim?", answer_days=7), by=_CLERK
+    )
+    decide = invoice_exception_pb2.DecideInvoiceExceptionRequest(
+        name=held.name,
+        decision=invoice_exception_pb2.INVOICE_EXCEPTION_DECISION_REJECT,
+        explanation="Minta faktur yang benar",
+    )
+    company.refused_to_its_maker(decide, maker=_CLERK, checker=_APPROVER)
+    company.act(
+        invoice_exception_pb2.AssignInvoiceExceptionRequest(
+            name=held.name, owner_person_id=company.persons[_APPROVER], explanation="Diputus"
+        ),
+        by=_APPROVER,
+    )
+    company.act(decide, by=_APPROVER)
+
+
+def _remit(company: Company, withholding_code: str) -> None:
+    """What the claim's payment withheld goes to whom it is owed, at the third attempt."""
+    request = withholding_remittance_pb2.CreateWithholdingRemittanceRequest(
+        withholding_remittance=withholding_remittance_pb2.WithholdingRemittance(
+            agency_id=company.agencies["treasury"],
+            withholding_code=withholding_code,
+            fund_code=FUND,
+            currency_code="IDR",
+            withheld_to=TODAY,
+        )
+    )
+    first = company.act(request, by=_TREASURER)
+    company.act(
+        withholding_remittance_pb2.RecallWithholdingRemittanceRequest(name=first.name, explanation="Salah masa"),
+        by=_TREASURER,
+    )
+    second = company.act(request, by=_TREASURER)
+    reject = withholding_remittance_pb2.RejectWithholdingRemittanceRequest(name=second.name, explanation="Cek lagi")
+    company.refused_to_its_maker(reject, maker=_TREASURER, checker="treasury_head")
+    company.act(reject, by="treasury_head")
+    third = company.act(request, by=_TREASURER)
+    approve = withholding_remittance_pb2.ApproveWithholdingRemittanceRequest(name=third.name)
+    company.refused_to_its_maker(approve, maker=_TREASURER, checker="treasury_head")
+    company.act(approve, by="treasury_head")
+    company.read(withholding_remittance_pb2.GetWithholdingRemittanceRequest(name=third.name), by=_TREASURER)
+    listed = withholding_remittance_pb2.ListWithholdingRemittancesRequest(agency_id=company.agencies["treasury"])
+    company.read(listed, by="auditor")
+
+
+def _charge(company: Company, payable_id: str, budget_line_id: str) -> None:
+    """Interest on an invoice that nobody paid in time, at the third attempt."""
+    request = late_interest_charge_pb2.CreateLateInterestChargeRequest(
+        late_interest_charge=late_interest_charge_pb2.LateInterestCharge(
+            agency_id=company.agencies["unit"],
+            late_payable_id=payable_id,
+            budget_line_id=budget_line_id,
+            until_on=TODAY,
+        )
+    )
+    first = company.act(request, by=_CLERK)
+    company.act(
+        late_interest_charge_pb2.RecallLateInterestChargeRequest(name=first.name, explanation="Salah rekening"),
+        by=_CLERK,
+    )
+    second = company.act(request, by=_CLERK)
+    reject = late_interest_charge_pb2.RejectLateInterestChargeRequest(name=second.name, explanation="Hitung lagi")
+    company.refused_to_its_maker(reject, maker=_CLERK, checker=_APPROVER)
+    company.act(reject, by=_APPROVER)
+    third = company.act(request, by=_CLERK)
+    approve = late_interest_charge_pb2.ApproveLateInterestChargeRequest(name=third.name, effective_on=TODAY)
+    company.refused_to_its_maker(approve, maker=_CLERK, checker=_APPROVER)
+    company.act(approve, by=_APPROVER)
+    company.read(late_interest_charge_pb2.GetLateInterestChargeRequest(name=third.name), by=_CLERK)
+    listed = late_interest_charge_pb2.ListLateInterestChargesRequest(agency_id=company.agencies["unit"])
+    company.read(listed, by="auditor")
+
+
+def _set_off(company: Company, paid: Any, payable_id: str) -> None:
+    """Another credit on the paid invoice is set off against what its supplier is owed, at the third attempt."""
+    note = company.act(_credit(paid, 5_000, "NK-UJI-3"), by=_CLERK)
+    company.act(credit_note_pb2.ApproveCreditNoteRequest(name=note.name, effective_on=TODAY), by=_APPROVER)
+    request = credit_offset_pb2.CreateCreditOffsetRequest(
+        credit_offset=credit_offset_pb2.CreditOffset(
+            agency_id=company.agencies["unit"],
+            credit_note_id=note.credit_note_id,
+            payable_id=payable_id,
+            explanation="Disepakati dengan penyedia",
+        )
+    )
+    first = company.act(request, by=_CLERK)
+    company.act(credit_offset_pb2.RecallCreditOffsetRequest(name=first.name, explanation="Tunggu dulu"), by=_CLERK)
+    second = company.act(request, by=_CLERK)
+    reject = credit_offset_pb2.RejectCreditOffsetRequest(name=second.name, explanation="Hitung lagi")
+    company.refused_to_its_maker(reject, maker=_CLERK, checker=_APPROVER)
+    company.act(reject, by=_APPROVER)
+    third = company.act(request, by=_CLERK)
+    approve = credit_offset_pb2.ApproveCreditOffsetRequest(name=third.name, effective_on=TODAY)
+    company.refused_to_its_maker(approve, maker=_CLERK, checker=_APPROVER)
+    company.act(approve, by=_APPROVER)
+    company.read(credit_offset_pb2.GetCreditOffsetRequest(name=third.name), by=_CLERK)
+    listed = credit_offset_pb2.ListCreditOffsetsRequest(agency_id=company.agencies["unit"])
+    company.read(listed, by="auditor")
+
+
+def _slips(company: Company) -> str:
+    """The contract's claim, whose request was approved before, is paid: what it withheld has its slips. One's code."""
     agency_id = company.agencies["unit"]
     request = company.read(
         payables_pb2.ListPaymentRequestsRequest(
@@ -154,3 +280,4 @@ def _slips(company: Company) -> None:
         "the numbers of the withholding slips",
     ).withholding_slips
     company.read(withholding_slip_pb2.GetWithholdingSlipRequest(name=slips[0].name), by="auditor")
+    return str(slips[0].withholding_code)

@@ -1,4 +1,4 @@
-"""The second government's bank: accounts, a run and its file, the bank's answers, a return, a re-issue."""
+"""The second government's bank: accounts, a run and its file, the bank's answers, a return, a re-issue, a fee."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from chassis.wire import to_date
-from kelola.finance.v1 import payables_pb2, treasury_pb2
+from cli.demo.budgeting import FUND
+from kelola.finance.v1 import bank_charge_pb2, payables_pb2, treasury_pb2
 from tests.system.rehearsal import TODAY, Company
 from tests.system.rehearsal_hr import FOREIGN_PAYROLL
 from tests.system.rehearsal_logistics import order_numbered
@@ -179,6 +180,56 @@ def _by_hand(company: Company, account: Any, order: Any) -> None:
         by=RECONCILER,
     )
     company.read(treasury_pb2.ListBankEntriesRequest(bank_account_id=account.bank_account_id), by=RECONCILER)
+
+
+def book_charges(company: Company, budget_line_id: str) -> None:
+    """The bank takes a fee, which is rejected once and then borne by the line, and pays interest."""
+    file = _import(
+        company,
+        [
+            bank_samples.entry(5_000, code="ACMT/MDOP/CHRG", reference="BIAYA-UJI", on=_DAY),
+            bank_samples.entry(7_000, code="ACMT/MCOP/INTR", reference="JASA-GIRO-UJI", debit=False, on=_DAY),
+        ],
+    )
+    entry_ids = [answer.bank_entry_id for answer in file.answers]
+    waiting = company.read(
+        treasury_pb2.ListUnmatchedBankEntriesRequest(agency_id=company.agencies["treasury"], page_size=500),
+        by=RECONCILER,
+    ).bank_entries
+    by_code = {one.transaction_code: one.bank_entry_id for one in waiting if one.bank_entry_id in entry_ids}
+    fee = bank_charge_pb2.CreateBankChargeRequest(
+        bank_charge=bank_charge_pb2.BankCharge(
+            agency_id=company.agencies["treasury"],
+            bank_entry_id=by_code["ACMT/MDOP/CHRG"],
+            kind=bank_charge_pb2.BANK_CHARGE_KIND_FEE,
+            bearing_agency_id=company.agencies["unit"],
+            budget_line_id=budget_line_id,
+            explanation="Biaya administrasi",
+        )
+    )
+    unwanted = company.act(fee, by=RECONCILER)
+    reject = bank_charge_pb2.RejectBankChargeRequest(name=unwanted.name, explanation="Cek lagi")
+    company.refused_to_its_maker(reject, maker=RECONCILER, checker=HEAD)
+    company.act(reject, by=HEAD)
+    wanted = company.act(fee, by=RECONCILER)
+    approve = bank_charge_pb2.ApproveBankChargeRequest(name=wanted.name)
+    company.refused_to_its_maker(approve, maker=RECONCILER, checker=HEAD)
+    company.act(approve, by=HEAD)
+    interest = company.act(
+        bank_charge_pb2.CreateBankChargeRequest(
+            bank_charge=bank_charge_pb2.BankCharge(
+                agency_id=company.agencies["treasury"],
+                bank_entry_id=by_code["ACMT/MCOP/INTR"],
+                kind=bank_charge_pb2.BANK_CHARGE_KIND_INTEREST,
+                fund_code=FUND,
+                explanation="Jasa giro",
+            )
+        ),
+        by=RECONCILER,
+    )
+    company.act(bank_charge_pb2.ApproveBankChargeRequest(name=interest.name), by=HEAD)
+    company.read(bank_charge_pb2.GetBankChargeRequest(name=wanted.name), by=RECONCILER)
+    company.read(bank_charge_pb2.ListBankChargesRequest(agency_id=company.agencies["treasury"]), by="auditor")
 
 
 def _read(company: Company, account: Any, payee: Any, returned: Any) -> None:

@@ -20,6 +20,25 @@ class DocumentKind(Enum):
     """What kind of document takes a route."""
 
     PAYMENT_REQUEST = "PAYMENT_REQUEST"
+    SUPPLEMENTARY_BUDGET = "SUPPLEMENTARY_BUDGET"
+    VIREMENT = "VIREMENT"
+    BUDGET_FREEZE = "BUDGET_FREEZE"
+    BUDGET_OVERRIDE = "BUDGET_OVERRIDE"
+    INVOICE = "INVOICE"
+    CREDIT_NOTE = "CREDIT_NOTE"
+    BILL = "BILL"
+    IMPREST_VOUCHER = "IMPREST_VOUCHER"
+    BUDGET_CEILING = "BUDGET_CEILING"
+    BUDGET_CONTROL_CHANGE = "BUDGET_CONTROL_CHANGE"
+    BUDGET_YEAR_END = "BUDGET_YEAR_END"
+    MULTI_YEAR_AUTHORISATION = "MULTI_YEAR_AUTHORISATION"
+    FISCAL_PERIOD_REOPENING = "FISCAL_PERIOD_REOPENING"
+    PAYMENT_RUN = "PAYMENT_RUN"
+    PAYEE_ACCOUNT = "PAYEE_ACCOUNT"
+    WITHHOLDING_REMITTANCE = "WITHHOLDING_REMITTANCE"
+    LATE_INTEREST_CHARGE = "LATE_INTEREST_CHARGE"
+    BANK_CHARGE = "BANK_CHARGE"
+    CREDIT_OFFSET = "CREDIT_OFFSET"
 
 
 class ApprovalStatus(Enum):
@@ -54,10 +73,16 @@ class ApprovalOutOfTurn(FailedPrecondition):
     reason = "APPROVAL_OUT_OF_TURN"
 
 
-class ApprovalMissing(FailedPrecondition):
+class ApprovalRouteOpen(FailedPrecondition):
     """The document cannot go on before its route is approved."""
 
-    reason = "APPROVAL_MISSING"
+    reason = "APPROVAL_ROUTE_OPEN"
+
+
+class ApprovalRouteEnded(FailedPrecondition):
+    """The document's route ended without an approval: rejected, or recalled with the document."""
+
+    reason = "APPROVAL_ROUTE_ENDED"
 
 
 class ApprovalSamePerson(FailedPrecondition):
@@ -94,32 +119,50 @@ class Rule:
 
 @dataclass(frozen=True)
 class Subject:
-    """A document that asks for its route; `codes` are the (organisation, account) of its budget lines."""
+    """A document that asks for its route; `codes` are the (organisation, account) of its budget lines.
+
+    `amount` is in the currency of the books; None for a document that is about no amount.
+    """
 
     kind: DocumentKind
     document_id: UUID
     agency_id: UUID
-    amount: Money
+    amount: Money | None
     codes: frozenset[tuple[str, str]]
     maker_person_id: UUID
+    # The codes are heads, each of which stands for all that is below it; an empty one for everything.
+    of_heads: bool = False
 
 
 def applies(rule: Rule, subject: Subject, on: date) -> bool:
-    """Whether a document made on a day takes the rule: kind, day, amount in the rule's currency, codes of one line."""
+    """Whether a document made on a day takes the rule: kind, day, amount in the rule's currency, codes of one line.
+
+    What is about no amount takes the rules that begin at zero.
+    """
     return (
         rule.document_kind is subject.kind
         and rule.valid_from <= on
         and (rule.valid_to is None or on < rule.valid_to)
-        and rule.amount_from.currency == subject.amount.currency
-        and subject.amount.minor >= rule.amount_from.minor
+        and _reaches(rule.amount_from, subject.amount)
         and (
             not (rule.organisation_prefix or rule.account_prefix)
             or any(
-                _under(organisation, rule.organisation_prefix) and _under(account, rule.account_prefix)
+                _touches(organisation, rule.organisation_prefix, of_heads=subject.of_heads)
+                and _touches(account, rule.account_prefix, of_heads=subject.of_heads)
                 for organisation, account in subject.codes
             )
         )
     )
+
+
+def _reaches(amount_from: Money, amount: Money | None) -> bool:
+    if amount is None:
+        return amount_from.minor == 0
+    return amount_from.currency == amount.currency and amount.minor >= amount_from.minor
+
+
+def _touches(code: str, prefix: str, *, of_heads: bool) -> bool:
+    return _under(code, prefix) or (of_heads and _under(prefix, code))
 
 
 def _under(code: str, prefix: str) -> bool:
@@ -194,12 +237,9 @@ class Route:
         )
 
 
-def routed(rules: Iterable[Rule], subject: Subject, on: date, step_ids: Sequence[UUID], at: datetime) -> Route:
-    """The route of a document: its rules by step number, the first of them open. Without rules it is approved."""
-    taken = sorted(
-        (rule for rule in rules if applies(rule, subject, on)),
-        key=lambda rule: (rule.step_number, rule.approval_rule_id),
-    )
+def routed(rules: Iterable[Rule], subject: Subject, step_ids: Sequence[UUID], at: datetime) -> Route:
+    """The route of a document: the rules that it takes, by step number, the first open; without any, it is approved."""
+    taken = sorted(rules, key=lambda rule: (rule.step_number, rule.approval_rule_id))
     steps = tuple(
         Step(
             step_id,
@@ -210,7 +250,24 @@ def routed(rules: Iterable[Rule], subject: Subject, on: date, step_ids: Sequence
             rule.deadline_days,
             rule.escalation_role,
         )
-        for rule, step_id in zip(taken, step_ids, strict=False)
+        for rule, step_id in zip(taken, step_ids, strict=True)
+    )
+    return _advanced(Route(subject, steps, created_at=at), at)
+
+
+def anew(model: Route, subject: Subject, step_ids: Sequence[UUID], at: datetime) -> Route:
+    """The route of another document through the same steps, none of them decided."""
+    steps = tuple(
+        Step(
+            step_id,
+            step.step_number,
+            step.display_name,
+            step.role,
+            step.approvers,
+            step.deadline_days,
+            step.escalation_role,
+        )
+        for step, step_id in zip(model.steps, step_ids, strict=True)
     )
     return _advanced(Route(subject, steps, created_at=at), at)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session
-
 from chassis.container import every
 from chassis.grpc import rpc
 from chassis.paging import Page
 from chassis.wire import from_date, optional_uuid, to_uuid
 from kelola.finance.v1 import approval_pb2
+from services.finance.approval import delegation_store as delegations
 from services.finance.approval import store, usecases, wire
 from services.finance.approval.domain import Act
-from services.finance.payables import payment, payment_store
+from services.finance.documents import usecases as documents
+from services.finance.jobs import usecases as jobs
 from services.finance.payables.wire import status_filter
 
 APPROVAL = approval_pb2.DESCRIPTOR.services_by_name["ApprovalService"]
@@ -105,7 +105,7 @@ class ApprovalEntrypoints:
                 act,
                 person_id=call.principal.acting_person(),
                 roles_in=lambda agency_id: _roles(call, agency_id),
-                others=_others,
+                others=documents.parties,
                 step_id=optional_uuid(request.approval_step_id, "approval_step_id"),
                 explanation=request.explanation,
                 at=call.now,
@@ -136,7 +136,7 @@ class ApprovalEntrypoints:
                 own_roles=_roles(call, agency_id),
                 at=call.now,
             )
-            work.reply(wire.delegation_message(store.delegation(work.session, delegation_id)))
+            work.reply(wire.delegation_message(delegations.delegation(work.session, delegation_id)))
         return work.answer
 
     @rpc(APPROVAL)
@@ -148,7 +148,7 @@ class ApprovalEntrypoints:
             )
             work.reply(
                 approval_pb2.EndApprovalDelegationResponse(
-                    approval_delegation=wire.delegation_message(store.delegation(work.session, delegation_id))
+                    approval_delegation=wire.delegation_message(delegations.delegation(work.session, delegation_id))
                 ),
                 resource=request.name,
                 agency_id=agency_id,
@@ -160,7 +160,7 @@ class ApprovalEntrypoints:
         agency_id = optional_uuid(request.agency_id, "agency_id")
         page = Page.of(request, {"agency_id": agency_id})
         with self.db.read(call) as session:
-            found = store.delegations_page(session, agency_id=agency_id, after=page.after, limit=page.size + 1)
+            found = delegations.delegations_page(session, agency_id=agency_id, after=page.after, limit=page.size + 1)
         shown = found[: page.size]
         return approval_pb2.ListApprovalDelegationsResponse(
             approval_delegations=[wire.delegation_message(row) for row in shown],
@@ -171,15 +171,10 @@ class ApprovalEntrypoints:
 
     @every(ESCALATION_SECONDS)
     def escalate_overdue_steps(self):
-        usecases.escalate_overdue(self.db, now=self.clock.now())
+        now = self.clock.now()
+        jobs.note_escalations(self.db, usecases.escalate_overdue(self.db, now=now), at=now)
 
 
 def _roles(call: Any, agency_id: UUID) -> frozenset[str]:
     """The roles that the caller holds in an agency."""
     return frozenset(grant.role for grant in call.principal.grants if agency_id in grant.agencies)
-
-
-def _others(session: Session, document_id: UUID) -> list[UUID]:
-    """Who took the document's own steps: requested, verified or authorised the payment."""
-    row = payment_store.request(session, document_id)
-    return [person for person in payment.steps(row).values() if person is not None]

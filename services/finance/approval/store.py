@@ -18,7 +18,6 @@ from services.finance.approval.domain import (
     Act,
     ApprovalStatus,
     Decision,
-    Deputy,
     DocumentKind,
     Route,
     Rule,
@@ -31,6 +30,10 @@ _CONTENT = (
     *("document_kind", "step_number", "role", "amount_currency", "amount_from_minor"),
     *("organisation_prefix", "account_prefix", "valid_from"),
 )
+
+
+# How an act on a step is called in the document's history.
+_ACTS = {Act.APPROVE: "ApproveStep", Act.REJECT: "RejectStep", Act.ESCALATE: "EscalateStep"}
 
 
 def add_rule(session: Session, values: Mapping[str, Any]) -> UUID:
@@ -120,6 +123,27 @@ def _rule_of(row: Row[Any]) -> Rule:
     )
 
 
+def below(session: Session, budget_line_ids: Collection[UUID]) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """(organisation, account) of budget lines and of all lines below them, and the currencies of these lines."""
+    rows = session.execute(
+        text(
+            """
+            with recursive touched as (
+                select budget_line_id, organisation_code, account_code, currency from budget_line
+                where budget_line_id = any (cast(:ids as uuid[]))
+                union
+                select l.budget_line_id, l.organisation_code, l.account_code, l.currency
+                from budget_line l join touched t on l.parent_id = t.budget_line_id
+            )
+            select distinct organisation_code, account_code, currency from touched
+            """
+        ),
+        {"ids": list(budget_line_ids)},
+    ).all()
+    codes = frozenset((row.organisation_code, row.account_code) for row in rows)
+    return codes, frozenset(row.currency for row in rows)
+
+
 # --- routes ----------------------------------------------------------------------------------------------------------
 
 
@@ -138,8 +162,8 @@ def insert_route(session: Session, route: Route) -> None:
             "id": subject.document_id,
             "agency_id": subject.agency_id,
             "kind": subject.kind.value,
-            "currency": subject.amount.currency,
-            "amount": subject.amount.minor,
+            "currency": "" if subject.amount is None else subject.amount.currency,
+            "amount": 0 if subject.amount is None else subject.amount.minor,
             "maker": subject.maker_person_id,
             "status": route.status.value,
             "at": route.created_at,
@@ -199,6 +223,7 @@ def save_route(session: Session, before: Route, after: Route) -> int:
         )
         for decision in step.decisions[len(old.decisions) :]:
             _insert_decision(session, after.subject, step.approval_step_id, decision)
+            _note(session, after.subject, step, decision)
     _write_due(session, after)
     version: int = session.execute(
         text("update approval set status = :status, version = version + 1 where approval_id = :id returning version"),
@@ -226,6 +251,29 @@ def _insert_decision(session: Session, subject: Subject, approval_step_id: UUID,
             "on_behalf_of": decision.on_behalf_of_person_id,
             "explanation": decision.explanation,
             "at": decision.decided_at,
+        },
+    )
+
+
+def _note(session: Session, subject: Subject, step: Step, decision: Decision) -> None:
+    """Write the act into the document's own history."""
+    session.execute(
+        text(
+            """
+            insert into document_act (agency_id, document_id, act, approval_step, person_id, on_behalf_of_person_id,
+                                      reason, recorded_at)
+            values (:agency_id, :document_id, :act, :step, :person_id, :on_behalf_of, :reason,
+                    transaction_timestamp())
+            """
+        ),
+        {
+            "agency_id": subject.agency_id,
+            "document_id": subject.document_id,
+            "act": _ACTS[decision.act],
+            "step": step.display_name,
+            "person_id": decision.person_id,
+            "on_behalf_of": decision.on_behalf_of_person_id,
+            "reason": decision.explanation,
         },
     )
 
@@ -286,7 +334,7 @@ def routes(session: Session, approval_ids: Sequence[UUID]) -> list[Route]:
                 DocumentKind(head.document_kind),
                 head.approval_id,
                 head.agency_id,
-                Money(head.amount_minor, head.currency),
+                Money(head.amount_minor, head.currency) if head.currency else None,
                 frozenset(),
                 head.maker_person_id,
             ),
@@ -371,73 +419,22 @@ def _write_due(session: Session, route: Route) -> None:
         )
 
 
-def overdue(session: Session, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
-    """(approval, agency) of routes with a step whose deadline has passed and that another role may take."""
+def overdue(session: Session, at: datetime, limit: int, *, agency_id: UUID | None = None) -> list[tuple[UUID, UUID]]:
+    """(approval, agency) of routes, of all or of one agency, with a step whose deadline has passed and that another
+    role may take."""
     rows = session.execute(
         text(
             "select distinct approval_id, document_agency_id as agency_id from approval_due where due_at <= :at"
-            " limit :limit"
+            " and (cast(:agency_id as uuid) is null or document_agency_id = cast(:agency_id as uuid)) limit :limit"
         ),
-        {"at": at, "limit": limit},
+        {"at": at, "limit": limit, "agency_id": agency_id},
     )
     return [(row.approval_id, row.agency_id) for row in rows]
 
 
-# --- delegations -----------------------------------------------------------------------------------------------------
-
-
-def insert_delegation(session: Session, values: Mapping[str, Any]) -> None:
-    """Write a new delegation."""
-    columns = ", ".join(values)
-    places = ", ".join(f":{name}" for name in values)
-    session.execute(text(f"insert into approval_delegation ({columns}) values ({places})"), dict(values))  # noqa: S608
-
-
-def delegation(session: Session, approval_delegation_id: UUID, *, lock: bool = False) -> Row[Any]:
-    """One delegation; NOT_FOUND when the caller does not see it."""
-    query = "select * from approval_delegation where approval_delegation_id = :id"
-    row = session.execute(text(f"{query} for update" if lock else query), {"id": approval_delegation_id}).first()
-    if row is None:
-        raise NotFound.resource("approval delegation", approval_delegation_id)
-    return row
-
-
-def end_delegation(session: Session, approval_delegation_id: UUID, at: datetime) -> None:
-    """End a delegation before its last day."""
-    session.execute(
-        text("update approval_delegation set ended_at = :at where approval_delegation_id = :id and ended_at is null"),
-        {"id": approval_delegation_id, "at": at},
-    )
-
-
-def deputies(session: Session, person_id: UUID, on: date, agency_id: UUID | None) -> list[tuple[UUID, Deputy]]:
-    """(agency, role and for whom) of what is delegated to a person on a day, in one agency or wherever he is seen."""
-    rows = session.execute(
-        text(
-            """
-            select agency_id, role, from_person_id from approval_delegation
-            where to_person_id = :person_id and valid_from <= :on and :on <= valid_until and ended_at is null
-              and (cast(:agency_id as uuid) is null or agency_id = :agency_id)
-            order by approval_delegation_id limit 500
-            """
-        ),
-        {"person_id": person_id, "on": on, "agency_id": agency_id},
-    )
-    return [(row.agency_id, Deputy(row.role, row.from_person_id)) for row in rows]
-
-
-def delegations_page(
-    session: Session, *, agency_id: UUID | None, after: tuple[Any, ...] | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Delegations, the newest first."""
-    return session.execute(
-        text(
-            """
-            select * from approval_delegation
-            where (cast(:agency_id as uuid) is null or agency_id = :agency_id)
-              and (cast(:after as uuid) is null or approval_delegation_id < :after)
-            order by approval_delegation_id desc limit :limit
-            """
-        ),
-        {"agency_id": agency_id, "after": after[0] if after else None, "limit": limit},
-    ).all()
+def next_deadline(session: Session, agency_id: UUID) -> datetime | None:
+    """When the next open step of an agency is overdue for its role."""
+    found: datetime | None = session.execute(
+        text("select min(due_at) from approval_due where document_agency_id = :id"), {"id": agency_id}
+    ).scalar()
+    return found

@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, Uuid, tex
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
+from services.finance.approval.domain import DocumentKind
 from services.finance.tables import FinanceTable
 
 
@@ -20,12 +21,15 @@ def _optional_uuid() -> UUID | None:
     return Field(default=None, sa_type=Uuid, nullable=True)
 
 
+_KINDS = ", ".join(f"'{kind.value}'" for kind in DocumentKind)
+
+
 class ApprovalRuleRow(FinanceTable, table=True):
     """One rule of the matrix."""
 
     __tablename__ = "approval_rule"
     __table_args__ = (
-        CheckConstraint("document_kind in ('PAYMENT_REQUEST')", name="document_kind"),
+        CheckConstraint(f"document_kind in ({_KINDS})", name="document_kind"),
         CheckConstraint("step_number between 1 and 99 and approvers between 1 and 10", name="numbers"),
         CheckConstraint("amount_from_minor >= 0 and deadline_days between 0 and 365", name="limits"),
         UniqueConstraint(
@@ -79,6 +83,7 @@ class ApprovalStepRow(FinanceTable, table=True):
     __table_args__ = (
         CheckConstraint("status in ('WAITING', 'OPEN', 'APPROVED', 'REJECTED')", name="status"),
         Index("ix_approval_step_approval", "approval_id", "step_number"),
+        Index("ix_approval_step_open", "agency_id", "role", postgresql_where=text("status = 'OPEN'")),
     )
 
     approval_step_id: UUID = uuid_key()

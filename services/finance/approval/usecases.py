@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date, datetime
@@ -14,16 +14,21 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.ids import new_id
+from chassis.money import Money
+from services.finance.approval import delegation_store as delegations
 from services.finance.approval import domain, events, store
 from services.finance.approval.domain import (
     Act,
     ApprovalStatus,
     Caller,
+    DocumentKind,
     Route,
     Rule,
     StepStatus,
     Subject,
 )
+from services.finance.ledger.rates import usecases as rates
+from services.finance.ledger.rates.domain import functional_amount
 
 SUBJECT = "service:finance"
 # What one pass of the clock escalates; the next pass takes the rest.
@@ -89,18 +94,79 @@ def end_rule(session: Session, approval_rule_id: UUID, valid_to: date) -> Rule:
 # --- what a document does with its route -----------------------------------------------------------------------------
 
 
-def begin(session: Session, subject: Subject, *, on: date, at: datetime) -> None:
-    """Give a new document its route by the rules of its day; none is written when no rule applies."""
-    rules = [rule for rule in store.rules_on(session, subject.kind, on) if domain.applies(rule, subject, on)]
+def begin(session: Session, subject: Subject, *, at: datetime, on: date | None = None) -> None:
+    """Give a new document its route; none is written when no rule applies.
+
+    It takes the rules of the day on which it is made and, where it carries a day of its own (`on`), of that day too:
+    a paper that is dated back or ahead escapes no rule.
+    """
+    days = {at.date(), at.date() if on is None else on}
+    _begin(session, subject, _rules(session, subject.kind, days), days, at)
+
+
+def begin_on_lines(
+    session: Session,
+    kind: DocumentKind,
+    document_id: UUID,
+    agency_id: UUID,
+    *,
+    amount: Money | None,
+    budget_line_ids: Collection[UUID],
+    maker_person_id: UUID,
+    at: datetime,
+    codes: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Give a new document its route by the budget lines that it touches, and all below them; `codes` are more of them.
+
+    An amount in another currency than its lines' counts at the middle rate of the day, the one by which commitments are
+    valued (domain rules §2): EXCHANGE_RATE_MISSING only when a rule asks for the amount.
+    """
+    days = {at.date()}
+    found = _rules(session, kind, days)
+    if not found:
+        return
+    below, currencies = store.below(session, budget_line_ids)
+    if amount is not None and currencies and amount.currency not in currencies:
+        own = min(currencies)
+        rate, _ = rates.rate_on(session, currency=amount.currency, functional_currency=own, on=at.date())
+        amount = functional_amount(amount, rate.rate, own)
+    subject = Subject(kind, document_id, agency_id, amount, below | frozenset(codes), maker_person_id)
+    _begin(session, subject, found, days, at)
+
+
+def begin_like(session: Session, model_id: UUID, document_id: UUID, *, maker_person_id: UUID, at: datetime) -> None:
+    """Give what was taken out of a document the route of the whole document: its amount and steps, none decided.
+
+    So nothing is made small enough for a shorter route by being divided.
+    """
+    model = store.route(session, model_id, lock=True)
+    if model is None:
+        return
+    subject = replace(model.subject, document_id=document_id, maker_person_id=maker_person_id)
+    route = domain.anew(model, subject, [new_id() for _ in model.steps], at)
+    store.insert_route(session, route)
+    _tell(session, replace(route, steps=()), route, 1)
+
+
+def _rules(session: Session, kind: DocumentKind, days: Collection[date]) -> list[Rule]:
+    found = {rule.approval_rule_id: rule for day in sorted(days) for rule in store.rules_on(session, kind, day)}
+    return list(found.values())
+
+
+def _begin(session: Session, subject: Subject, found: Sequence[Rule], days: Collection[date], at: datetime) -> None:
+    rules = [rule for rule in found if any(domain.applies(rule, subject, day) for day in days)]
     if not rules:
         return
-    route = domain.routed(rules, subject, on, [new_id() for _ in rules], at)
+    route = domain.routed(rules, subject, [new_id() for _ in rules], at)
     store.insert_route(session, route)
     _tell(session, replace(route, steps=()), route, 1)
 
 
 def require(session: Session, document_id: UUID, what: str) -> None:
-    """APPROVAL_MISSING unless the document's route, if it has one, is approved; says who has it since when."""
+    """Refuse unless the document's route, if it has one, is approved; says who has it since when.
+
+    APPROVAL_ROUTE_OPEN while a step is to be decided, APPROVAL_ROUTE_ENDED when it was rejected or recalled.
+    """
     route = store.route(session, document_id, lock=True)
     if route is None or route.status is ApprovalStatus.APPROVED:
         return
@@ -109,15 +175,33 @@ def require(session: Session, document_id: UUID, what: str) -> None:
         for step in route.open_steps
         if step.opened_at is not None
     )
-    raise domain.ApprovalMissing(
-        f"{what} is {route.status.value} on its route" + (f"; it is with {waiting}" if waiting else ""),
-        metadata={"approval_id": str(document_id), "status": route.status.value, "open_steps": waiting},
+    metadata = {"approval_id": str(document_id), "status": route.status.value, "open_steps": waiting}
+    if route.status is ApprovalStatus.PENDING:
+        raise domain.ApprovalRouteOpen(f"{what} is on its route; it is with {waiting}", metadata=metadata)
+    raise domain.ApprovalRouteEnded(
+        f"the route of {what} ended {route.status.value}: take the document back and make it anew", metadata=metadata
     )
 
 
+def passed(session: Session, document_id: UUID, what: str, *, person_id: UUID, step: str) -> None:
+    """Refuse the act that a document's route comes before, unless the route is approved, and by other persons.
+
+    `step` completes "another person has to …". SAME_PERSON for who decided on the route, himself or for somebody.
+    """
+    require(session, document_id, what)
+    if person_id in persons(session, document_id).values():
+        raise domain.ApprovalSamePerson(
+            f"you decided on the route of {what}, or somebody decided for you; another person has to {step}",
+            metadata={"person_id": str(person_id)},
+        )
+
+
 def persons(session: Session, document_id: UUID) -> Mapping[str, UUID | None]:
-    """Who decided on the document's route, and for whom: they take no other step of it."""
-    route = store.route(session, document_id)
+    """Who decided on the document's route, and for whom: they take no other step of it.
+
+    The route is locked: whoever is deciding a step at this moment is waited for.
+    """
+    route = store.route(session, document_id, lock=True)
     if route is None:
         return {}
     return {f"decided on its route ({nth})": person for nth, person in enumerate(sorted(route.persons), 1)}
@@ -148,7 +232,7 @@ def decide(
     """Approve or reject the open step as the caller. `others` are who took the document's own steps so far."""
     route = get(session, document_id, lock=True)
     agency_id = route.subject.agency_id
-    deputies = tuple(one for _, one in store.deputies(session, person_id, at.date(), agency_id))
+    deputies = tuple(one for _, one in delegations.deputies(session, person_id, at.date(), agency_id))
     caller = Caller(person_id, roles_in(agency_id), deputies)
     known = replace(route, others=frozenset(others(session, document_id)))
     after = domain.decided(known, caller, act, explanation, at, step_id=step_id)
@@ -187,7 +271,7 @@ def delegate(
     if valid_until < valid_from or valid_until < at.date():
         raise InvalidArgument.field("approval_delegation.valid_until", "before its first day, or past")
     delegation_id = new_id()
-    store.insert_delegation(
+    delegations.insert_delegation(
         session,
         {
             "approval_delegation_id": delegation_id,
@@ -206,10 +290,10 @@ def delegate(
 
 def end_delegation(session: Session, delegation_id: UUID, *, person_id: UUID, at: datetime) -> UUID:
     """End a delegation at once, by either of the two; its agency."""
-    row = store.delegation(session, delegation_id, lock=True)
+    row = delegations.delegation(session, delegation_id, lock=True)
     if person_id not in (row.from_person_id, row.to_person_id):
         raise DelegationNotYours("only who gave the role or who has it ends the delegation")
-    store.end_delegation(session, delegation_id, at)
+    delegations.end_delegation(session, delegation_id, at)
     agency_id: UUID = row.agency_id
     return agency_id
 
@@ -219,22 +303,32 @@ def open_roles(
 ) -> set[tuple[str, UUID]]:
     """(role, agency) under which a person may decide: his own grants and what is delegated to him."""
     own = {(role, agency_id) for role, agencies in grants for agency_id in agencies}
-    return own | {(deputy.role, agency_id) for agency_id, deputy in store.deputies(session, person_id, on, None)}
+    return own | {(deputy.role, agency_id) for agency_id, deputy in delegations.deputies(session, person_id, on, None)}
 
 
 # --- what the clock does ---------------------------------------------------------------------------------------------
 
 
-def escalate_overdue(db: Transactions, *, now: datetime) -> int:
-    """Open overdue steps for their escalation role; how many routes changed. Safe to run twice at once."""
+def escalate_overdue(db: Transactions, *, now: datetime) -> dict[UUID, int]:
+    """Open overdue steps for their escalation role; how many routes changed, by agency. Safe to run twice at once."""
+    opened: dict[UUID, int] = {}
     with db.work((), subject=SUBJECT) as session:
         waiting = store.overdue(session, now, ESCALATIONS_MAX)
     for approval_id, agency_id in waiting:
         with db.work([agency_id], subject=SUBJECT) as session:
-            route = store.route(session, approval_id, lock=True)
-            if route is not None and route.status is ApprovalStatus.PENDING:
-                _save(session, route, domain.escalated(route, now))
-    return len(waiting)
+            if escalate(session, approval_id, now=now):
+                opened[agency_id] = opened.get(agency_id, 0) + 1
+    return opened
+
+
+def escalate(session: Session, approval_id: UUID, *, now: datetime) -> bool:
+    """Open the overdue steps of one route for their escalation role; whether any was."""
+    route = store.route(session, approval_id, lock=True)
+    if route is None or route.status is not ApprovalStatus.PENDING:
+        return False
+    after = domain.escalated(route, now)
+    _save(session, route, after)
+    return after.steps != route.steps
 
 
 # --- what they share -------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def route_message(route: Route) -> approval_pb2.Approval:
         approval_id=str(subject.document_id),
         agency_id=str(subject.agency_id),
         document_kind=_kind_number(subject.kind),
-        amount=to_money(subject.amount),
+        amount=None if subject.amount is None else to_money(subject.amount),
         maker_person_id=str(subject.maker_person_id),
         status=approval_pb2.ApprovalStatus.Value(f"APPROVAL_STATUS_{route.status.value}"),
         steps=[_step_message(step) for step in route.steps],

@@ -85,6 +85,8 @@ class ContractLine:
     billed: int = 0
     recovered: int = 0
     retained: int = 0
+    # What the advance that is not recovered stands at in the currency of the books.
+    advance_worth: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,47 @@ class BilledLine:
     def claimed(self) -> int:
         """What the creditor may claim now."""
         return self.gross - self.recovered - self.retained
+
+
+@dataclass(frozen=True)
+class InBooks:
+    """A line of a bill in the currency of the books: what it recovers, retains and leaves to claim.
+
+    An advance is non-monetary: it keeps the rate of the day on which it was paid. What is owed is monetary, at the rate
+    of the day of certification (IPSAS 4.27; for advances as IFRIC 22 has it, to verify). What was built is worth both.
+    """
+
+    recovered: int
+    retained: int
+    claimed: int
+
+    @property
+    def owed(self) -> int:
+        """What is owed from now on: E."""
+        return self.retained + self.claimed
+
+    @property
+    def gross(self) -> int:
+        """What the work is worth."""
+        return self.recovered + self.owed
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """What of an advance this budget year paid: in the contract's currency, and what that stands at (V)."""
+
+    minor: int
+    worth: int
+
+
+def recovered_worth(one: BilledLine, this_year: Advanced, settled: int) -> int:
+    """What the recovered advance stands at: `settled` of this year's V, then the share of what earlier years closed."""
+    rest = one.recovered - min(one.recovered, this_year.minor)
+    if not rest:
+        return settled
+    closed = one.line.prepaid - one.line.recovered - this_year.minor
+    closed_worth = one.line.advance_worth - this_year.worth
+    return settled + (closed_worth if rest == closed else round_half_away(Fraction(closed_worth * rest, closed)))
 
 
 def billed(line: ContractLine, gross: int, *, retention_rate: Fraction, final: bool, currency: str) -> BilledLine:

@@ -24,6 +24,7 @@ class Obligation:
     currency: str
     contract_number: str
     price_minor: int
+    functional_currency: str
 
 
 def obligations(session: Session, agency_id: UUID, contract_id: UUID) -> list[Obligation]:
@@ -31,8 +32,9 @@ def obligations(session: Session, agency_id: UUID, contract_id: UUID) -> list[Ob
     rows = session.execute(
         text(
             """
-            select p.document_line_id, p.budget_line_id, b.currency, p.document_number, p.total_minor,
-                   p.foreign_currency
+            select p.document_line_id, p.budget_line_id, coalesce(p.foreign_currency, b.currency) as currency,
+                   p.document_number as contract_number, coalesce(p.foreign_total_minor, p.total_minor) as price_minor,
+                   b.currency as functional_currency
             from funds_position p join budget_line b using (budget_line_id)
             where p.document_id = :contract_id and p.document_kind = 'CONTRACT' and p.agency_id = :agency_id
               and p.obligated_minor > 0
@@ -41,15 +43,15 @@ def obligations(session: Session, agency_id: UUID, contract_id: UUID) -> list[Ob
         ),
         {"contract_id": contract_id, "agency_id": agency_id},
     )
-    found = rows.all()
-    for row in found:
-        if row.foreign_currency is not None:
-            raise ForeignActUnsupported(
-                f"contract {row.document_number} is held in {row.foreign_currency}: advances and bills are for "
-                "contracts in the currency of the budget line; pay it by acceptances and invoices",
-                metadata={"currency": row.foreign_currency},
-            )
-    return [Obligation(*row[:5]) for row in found]
+    found = [Obligation(**row._mapping) for row in rows]
+    currencies = sorted({one.currency for one in found})
+    if len(currencies) > 1:
+        raise ForeignActUnsupported(
+            f"contract {found[0].contract_number} is held in {' and '.join(currencies)}: advances and bills are for "
+            "contracts in one currency; pay it by acceptances and invoices",
+            metadata={"currency": ",".join(currencies)},
+        )
+    return found
 
 
 def insert(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -107,13 +109,19 @@ def lines(session: Session, contract_ids: Collection[UUID]) -> dict[UUID, list[C
         text(
             """
             select l.contract_id, l.document_line_id, l.budget_line_id, l.price_minor,
-                   coalesce((select sum(part.amount_minor) from prepayment a
-                             join payable y on y.payable_id = a.payable_id and y.status = 'PAID'
-                             join payable_part part on part.payable_id = y.payable_id
-                                                   and part.document_line_id = l.document_line_id
-                             where a.contract_id = l.contract_id), 0)::bigint as prepaid,
-                   l.billed_minor, l.recovered_minor, l.retained_minor
-            from contract_line l where l.contract_id = any (cast(:ids as uuid[]))
+                   paid.minor, l.billed_minor, l.recovered_minor, l.retained_minor,
+                   paid.worth - coalesce(l.recovered_worth_minor, l.recovered_minor)
+            from contract_line l
+            cross join lateral (
+                select coalesce(sum(coalesce(part.foreign_minor, part.amount_minor)), 0)::bigint as minor,
+                       coalesce(sum(part.amount_minor), 0)::bigint as worth
+                from prepayment a
+                join payable y on y.payable_id = a.payable_id and y.status = 'PAID'
+                join payable_part part on part.payable_id = y.payable_id
+                                      and part.document_line_id = l.document_line_id
+                where a.contract_id = l.contract_id
+            ) paid
+            where l.contract_id = any (cast(:ids as uuid[]))
             order by l.contract_id, l.document_line_id
             """
         ),
@@ -133,8 +141,13 @@ def prepaid_so_far(session: Session, contract_id: UUID) -> int:
     return int(found)
 
 
-def add_bill(session: Session, contract_id: UUID, bill_id: UUID, billed: Sequence[BilledLine]) -> None:
-    """Add a certified bill to its contract's sums, and write what it recovers and retains."""
+def add_bill(
+    session: Session, contract_id: UUID, bill_id: UUID, billed: Sequence[BilledLine], worth: Sequence[int] | None
+) -> None:
+    """Add a certified bill to its contract's sums, and write what it recovers and retains.
+
+    `worth` is what each line's recovered advance stood at, of a contract in another currency than the books'.
+    """
     values = {
         "contract_id": contract_id,
         "bill_id": bill_id,
@@ -142,6 +155,7 @@ def add_bill(session: Session, contract_id: UUID, bill_id: UUID, billed: Sequenc
         "gross": [one.gross for one in billed],
         "recovered": [one.recovered for one in billed],
         "retained": [one.retained for one in billed],
+        "worth": [None] * len(billed) if worth is None else list(worth),
     }
     session.execute(text(_ADD_TO_CONTRACT), values)
     session.execute(text(_WRITE_ON_BILL), values)
@@ -149,15 +163,17 @@ def add_bill(session: Session, contract_id: UUID, bill_id: UUID, billed: Sequenc
 
 _ADD_TO_CONTRACT = """
     update contract_line l set billed_minor = l.billed_minor + v.gross,
-           recovered_minor = l.recovered_minor + v.recovered, retained_minor = l.retained_minor + v.retained
+           recovered_minor = l.recovered_minor + v.recovered, retained_minor = l.retained_minor + v.retained,
+           recovered_worth_minor = case when v.worth is not null then coalesce(l.recovered_worth_minor, 0) + v.worth end
     from unnest(cast(:line_ids as uuid[]), cast(:gross as bigint[]), cast(:recovered as bigint[]),
-                cast(:retained as bigint[])) as v (line_id, gross, recovered, retained)
+                cast(:retained as bigint[]), cast(:worth as bigint[]))
+         as v (line_id, gross, recovered, retained, worth)
     where l.contract_id = :contract_id and l.document_line_id = v.line_id
 """
 _WRITE_ON_BILL = """
-    update bill_line l set recovered_minor = v.recovered, retained_minor = v.retained
-    from unnest(cast(:line_ids as uuid[]), cast(:recovered as bigint[]), cast(:retained as bigint[]))
-         as v (line_id, recovered, retained)
+    update bill_line l set recovered_minor = v.recovered, retained_minor = v.retained, recovered_worth_minor = v.worth
+    from unnest(cast(:line_ids as uuid[]), cast(:recovered as bigint[]), cast(:retained as bigint[]),
+                cast(:worth as bigint[])) as v (line_id, recovered, retained, worth)
     where l.bill_id = :bill_id and l.document_line_id = v.line_id
 """
 

@@ -45,6 +45,8 @@ class ContractTermsRow(FinanceTable, table=True):
     tax_rate: Decimal = Field(sa_type=Numeric)
     retention_rate: Decimal = Field(sa_type=Numeric)
     currency: str = Field(sa_type=Text)
+    # The currency of its budget lines, when that is another one: amounts of terms and bills are in `currency`.
+    functional_currency: str | None = Field(default=None, sa_type=Text, nullable=True)
     price_minor: int = minor_field()
     prepayment_limit_minor: int = minor_field()
     created_by_person_id: UUID = _uuid()
@@ -72,6 +74,8 @@ class ContractLineRow(FinanceTable, table=True):
     billed_minor: int = minor_field()
     recovered_minor: int = minor_field()
     retained_minor: int = minor_field()
+    # What `recovered_minor` stood at in the currency of the books, of a contract in another one; at first none.
+    recovered_worth_minor: int | None = minor_field(nullable=True)
 
 
 class PrepaymentRow(FinanceTable, table=True):
@@ -150,3 +154,4 @@ class BillLineRow(FinanceTable, table=True):
     gross_minor: int = minor_field()
     recovered_minor: int = minor_field()
     retained_minor: int = minor_field()
+    recovered_worth_minor: int | None = minor_field(nullable=True)

@@ -16,10 +16,13 @@ from chassis import outbox
 from chassis.errors import AlreadyExists, InvalidArgument
 from chassis.ids import new_id
 from chassis.money import Money, total
-from services.finance.billing import domain, events, journals, pack, store
-from services.finance.billing.domain import BilledLine, BillStatus, ContractLine, Guarantee, RetentionKind
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
+from services.finance.billing import domain, events, exchange, journals, pack, store
+from services.finance.billing.domain import BilledLine, BillStatus, ContractLine, Guarantee, InBooks, RetentionKind
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Item, Key
+from services.finance.budget.foreign.covering import cover
 from services.finance.budget.store import exact
 from services.finance.payables import invoice_store
 from services.finance.payables.domain import Source, different_persons
@@ -83,6 +86,7 @@ def register_terms(session: Session, new: NewTerms, *, person_id: UUID, at: date
             "tax_rate": exact(new.tax_rate),
             "retention_rate": exact(rule.retention_rate if withheld else Fraction(0)),
             "currency": obligations[0].currency,
+            "functional_currency": _other(obligations[0].functional_currency, obligations[0].currency),
             "price_minor": price,
             "prepayment_limit_minor": rule.prepayment_limit(price),
             "created_by_person_id": person_id,
@@ -146,9 +150,10 @@ def prepay(session: Session, new: NewPrepayment, *, person_id: UUID, at: datetim
         )
     prepayment_id, payable_id = new_id(), new_id()
     shares = domain.prepayment_by_line(lines, new.amount.minor)
-    parts = [
-        _part(line, shares[line.document_line_id], terms.tax_rate) for line in lines if line.document_line_id in shares
-    ]
+    advanced = [line for line in lines if line.document_line_id in shares]
+    own = [shares[line.document_line_id] for line in advanced]
+    worth = exchange.advance_worth(session, terms, own, on=new.claimed_on)
+    parts = [_part(*one, terms) for one in zip(advanced, worth, own, strict=True)]
     _open(session, terms, Source.PREPAYMENT, payable_id, prepayment_id, parts, due_on=new.claimed_on)
     store.insert(
         session,
@@ -238,6 +243,16 @@ def register_bill(session: Session, new: NewBill, *, person_id: UUID, at: dateti
             for line_id, gross in new.lines
         ],
     )
+    approval.begin_on_lines(
+        session,
+        RoutedKind.BILL,
+        bill_id,
+        new.agency_id,
+        amount=Money(total(gross.minor for _, gross in new.lines), terms.currency),
+        budget_line_ids={known[line_id].budget_line_id for line_id, _ in new.lines},
+        maker_person_id=person_id,
+        at=at,
+    )
     return bill_id
 
 
@@ -249,6 +264,7 @@ def certify(session: Session, bill_id: UUID, *, etag: str, certified_on: date, p
     if etag and etag != str(row.version):
         raise EtagMismatch(f"bill {row.bill_number} has changed since you read it; read it again")
     different_persons(person_id, {f"registered bill {row.bill_number}": row.created_by_person_id}, "certify it")
+    approval.passed(session, bill_id, f"bill {row.bill_number}", person_id=person_id, step="certify it")
     if certified_on < row.billed_on:
         raise InvalidArgument.field("certified_on", f"before the work of {row.billed_on}")
     known = {line.document_line_id: line for line in store.lines(session, [row.contract_id])[row.contract_id]}
@@ -263,11 +279,12 @@ def certify(session: Session, bill_id: UUID, *, etag: str, certified_on: date, p
         effective_on=certified_on,
         budget_line_ids={one.line.budget_line_id for one in billed},
         document_line_ids={one.line.document_line_id for one in billed},
+        currencies={terms.currency},
     )
-    tagged = []
+    tagged, worth = [], []
     for one in billed:
         key = Key(one.line.document_line_id, one.line.budget_line_id)
-        movement = act.bill(key, one.gross - one.recovered, one.recovered)
+        movement, in_books = exchange.certified(act, one, terms)
         line = act.lines[key.budget_line_id]
         tag = Tag(
             key.budget_line_id,
@@ -277,9 +294,11 @@ def certify(session: Session, bill_id: UUID, *, etag: str, certified_on: date, p
             key.document_line_id,
             movement.funds_movement_id,
         )
-        tagged.append((one, tag))
+        tagged.append(journals.Billed(one, in_books, tag, terms.currency if exchange.is_foreign(terms) else None))
+        worth.append(in_books)
         if row.final:
             act.release(Item(key.document_line_id, key.budget_line_id, final=True))
+    cover(session, act, row.agency_id, on=certified_on, person_id=person_id)
     budget.check(session, act)
     posted = journals.post_bill(
         session,
@@ -300,7 +319,8 @@ def certify(session: Session, bill_id: UUID, *, etag: str, certified_on: date, p
         accounting_on=posted.accounting_on,
         journal_entry_id=entry_id,
     )
-    store.add_bill(session, row.contract_id, bill_id, billed)
+    recovered = [one.recovered for one in worth] if exchange.is_foreign(terms) else None
+    store.add_bill(session, row.contract_id, bill_id, billed, recovered)
     store.touch_terms(session, row.contract_id)
     store.update_bill(
         session,
@@ -310,10 +330,11 @@ def certify(session: Session, bill_id: UUID, *, etag: str, certified_on: date, p
         decided_by_person_id=person_id,
         decided_at=at,
         journal_entry_id=entry_id,
-        **_payables(session, terms, row, billed, certified_on),
+        **_payables(session, terms, row, billed, worth, certified_on),
     )
     budget.tell_expended(session, act, row.agency_id)
     budget.tell_released(session, act, row.agency_id)
+    budget.tell_revalued(session, act, row.agency_id)
     outbox.emit(
         session,
         events.BillCertified(
@@ -342,6 +363,7 @@ def reject(session: Session, bill_id: UUID, *, explanation: str, person_id: UUID
         decided_by_person_id=person_id,
         decided_at=at,
     )
+    approval.recall(session, bill_id)
 
 
 # --- what the acts share -------------------------------------------------------------------------------------------
@@ -375,21 +397,32 @@ def _same_currency(field: str, amount: Money, currency: str) -> None:
         raise InvalidArgument.field(field, f"in {amount.currency}; the contract is in {currency}")
 
 
-def _part(line: ContractLine, amount: int, tax_rate: Any) -> Part:
-    tax = domain.tax_part(amount, Fraction(tax_rate))
-    return Part(line.document_line_id, line.budget_line_id, amount, amount - tax, tax)
+def _other(currency: str, than: str) -> str | None:
+    return currency if currency != than else None
+
+
+def _part(line: ContractLine, worth: int, minor: int, terms: Row[Any]) -> Part:
+    """A part of a payable: what it is in the books, and in the contract's currency when that is another one."""
+    tax = domain.tax_part(worth, Fraction(terms.tax_rate))
+    own = minor if exchange.is_foreign(terms) else None
+    return Part(line.document_line_id, line.budget_line_id, worth, worth - tax, tax, own)
 
 
 def _payables(
-    session: Session, terms: Row[Any], bill: Row[Any], billed: Sequence[BilledLine], certified_on: date
+    session: Session,
+    terms: Row[Any],
+    bill: Row[Any],
+    billed: Sequence[BilledLine],
+    worth: Sequence[InBooks],
+    certified_on: date,
 ) -> dict[str, UUID]:
     """Open what is claimed now, and what is retained until maintenance ends."""
-    opened = {}
-    claims = [_part(one.line, one.claimed, terms.tax_rate) for one in billed if one.claimed]
+    opened, both = {}, list(zip(billed, worth, strict=True))
+    claims = [_part(one.line, books.claimed, one.claimed, terms) for one, books in both if one.claimed]
     if claims:
         opened["payable_id"] = new_id()
         _open(session, terms, Source.BILL, opened["payable_id"], bill.bill_id, claims, due_on=certified_on)
-    kept = [_part(one.line, one.retained, terms.tax_rate) for one in billed if one.retained]
+    kept = [_part(one.line, books.retained, one.retained, terms) for one, books in both if one.retained]
     if kept:
         opened["retention_payable_id"] = new_id()
         due_on = max(terms.maintenance_until, certified_on)
@@ -417,7 +450,8 @@ def _open(
             source_document_number=terms.contract_number,
             purchase_order_id=None,
             creditor=str(terms.supplier_id),
-            currency=terms.currency,
+            currency=exchange.books_currency(terms),
+            foreign_currency=terms.currency if exchange.is_foreign(terms) else None,
             due_on=due_on,
             parts=tuple(parts),
             withholdings={},

@@ -17,9 +17,11 @@ from chassis.money import CurrencyMismatch, Money, total
 from services.finance.budget import appropriation_store as store
 from services.finance.budget import events, journals
 from services.finance.budget.domain import LineStatus, SamePerson
+from services.finance.budget.span import Span, span_of
 from services.finance.budget.years import store as years
 from services.finance.budget.years import usecases as slices
 from services.finance.classification import store as classification
+from services.finance.classification.combinations import usecases as combinations
 from services.finance.classification.pack import fiscal_calendar
 
 # Who imports a code that the chart lacks must be able to read which ones.
@@ -101,6 +103,9 @@ class Import:
     document_number: str
     lines: tuple[NewLine, ...]
     control_total: Money
+    # The days of a project's span, [valid_from, valid_to), when the budget outlives its year.
+    valid_from: date | None = None
+    valid_to: date | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ class Appropriation:
     version: int
     effective_on: date | None = None
     journal_entry_id: UUID | None = None
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -147,9 +153,12 @@ class Allotted:
 def import_lines(session: Session, order: Import, *, person_id: UUID, at: datetime) -> tuple[Appropriation, list[UUID]]:
     """Add a batch to a draft appropriation, all or none; the appropriation and the new ids in the batch's order."""
     _check_batch(order)
-    check_accounts(
-        session, {line.account_code for line in order.lines}, on=fiscal_calendar().first_day(order.fiscal_year)
-    )
+    span = span_of(order.valid_from, order.valid_to, fiscal_year=order.fiscal_year, calendar=fiscal_calendar())
+    first_day = fiscal_calendar().first_day(order.fiscal_year)
+    check_accounts(session, {line.account_code for line in order.lines}, on=first_day)
+    # A line without an amount may become a node, which holds nothing itself; all are judged when they come into force.
+    given = {nth: line for nth, line in enumerate(order.lines) if line.original.minor}
+    combinations.check_lines(session, given, on=first_day)
     if order.appropriation_id is None:
         if not order.document_number:
             raise InvalidArgument.field("document_number", "required when a new appropriation is opened")
@@ -163,6 +172,7 @@ def import_lines(session: Session, order: Import, *, person_id: UUID, at: dateti
             0,
             0,
             0,
+            span=span,
         )
         if not store.insert_appropriation(session, present):
             raise AppropriationNumberTaken(
@@ -173,6 +183,8 @@ def import_lines(session: Session, order: Import, *, person_id: UUID, at: dateti
     else:
         present = lock(session, order.appropriation_id)
         _check_belongs(present, order)
+        if span is not None and span != present.span:
+            raise InvalidArgument.field("valid_to", f"appropriation {present.document_number} has another span")
     ids = [new_id() for _ in order.lines]
     _check_parents(session, present, order)
     clash = store.insert_lines(session, present, ids, order.lines)
@@ -227,6 +239,9 @@ def activate(
         )
     if fiscal_calendar().year_of(effective_on) != present.fiscal_year:
         raise InvalidArgument.field("effective_on", f"{effective_on} is not in the budget year {present.fiscal_year}")
+    if present.span is not None and not present.span.holds(effective_on):
+        raise InvalidArgument.field("effective_on", f"{effective_on} is before the span from {present.span.valid_from}")
+    combinations.check_appropriation(session, appropriation_id, on=effective_on)
     # Contracts of several years are locked before lines, as everywhere, and obligated before anybody sees the lines.
     years.lock_waiting(session, present.agency_id, present.fiscal_year)
     by_fund = store.activate_lines(session, present)
@@ -256,6 +271,7 @@ def activate(
             active.currency,
             effective_on,
             active.version,
+            active.span,
         ),
     )
     slices.open_year(session, active.agency_id, active.fiscal_year, on=effective_on, person_id=person_id)

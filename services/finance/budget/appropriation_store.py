@@ -14,14 +14,17 @@ from sqlmodel import Session
 from chassis.ids import new_id
 from chassis.money import Money
 from services.finance.budget.domain import LineStatus
+from services.finance.budget.span import Span
+from services.finance.budget.store import span_in
 
 if TYPE_CHECKING:
     from services.finance.budget.appropriation import AllotmentOrder, Appropriation, NewLine
 
 _APPROPRIATION = (
     "appropriation_id, agency_id, fiscal_year, document_number, status, currency, line_count, total_minor, version,"
-    " effective_on, journal_entry_id"
+    " effective_on, journal_entry_id, valid_from, valid_to, last_fiscal_year"
 )
+_SPAN = ("valid_from", "valid_to", "last_fiscal_year")
 _REVISED = "original_minor + supplementary_minor + virement_in_minor - virement_out_minor + carried_in_minor"
 
 
@@ -31,8 +34,9 @@ def insert_appropriation(session: Session, new: Appropriation) -> bool:
         text(
             """
             insert into appropriation (appropriation_id, agency_id, fiscal_year, document_number, status, currency,
-                                       line_count, total_minor, version)
-            values (:id, :agency_id, :fiscal_year, :number, 'DRAFT', :currency, 0, 0, 0)
+                                       line_count, total_minor, version, valid_from, valid_to, last_fiscal_year)
+            values (:id, :agency_id, :fiscal_year, :number, 'DRAFT', :currency, 0, 0, 0, :valid_from, :valid_to,
+                    :last_fiscal_year)
             on conflict (agency_id, fiscal_year, document_number) do nothing returning appropriation_id
             """
         ),
@@ -42,6 +46,7 @@ def insert_appropriation(session: Session, new: Appropriation) -> bool:
             "fiscal_year": new.fiscal_year,
             "number": new.document_number,
             "currency": new.currency,
+            **_span_values(new.span),
         },
     ).first()
     return row is not None
@@ -62,8 +67,12 @@ def appropriation(session: Session, appropriation_id: UUID, *, lock: bool) -> Ap
 def _appropriation_of(row: Row[Any]) -> Appropriation:
     from services.finance.budget.appropriation import Appropriation
 
-    values = dict(row._mapping)
-    return Appropriation(**{**values, "status": LineStatus(values["status"])})
+    values = {name: value for name, value in row._mapping.items() if name not in _SPAN}
+    return Appropriation(**{**values, "status": LineStatus(values["status"]), "span": span_in(row)})
+
+
+def _span_values(span: Span | None) -> dict[str, Any]:
+    return dict(zip(_SPAN, (span.valid_from, span.valid_to, span.last_year) if span else (None,) * 3, strict=True))
 
 
 def appropriations(
@@ -162,9 +171,10 @@ def insert_lines(
                 insert into budget_line ({names}, agency_id, fiscal_year, appropriation_id, currency, status, postable,
                     supplementary_minor, virement_in_minor, virement_out_minor, carried_in_minor, frozen_minor,
                     override_minor, reserved_minor, obligated_minor, advanced_minor, expended_minor, ordered_minor,
-                    paid_minor)
+                    paid_minor, valid_from, valid_to, last_fiscal_year)
                 select {names}, :agency_id, :fiscal_year, :appropriation_id, :currency, 'DRAFT', true,
-                       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+                       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, cast(:valid_from as date), cast(:valid_to as date),
+                       cast(:last_fiscal_year as integer)
                 from unnest({arrays}) as v ({names})
                 on conflict do nothing returning budget_line_id
                 """  # noqa: S608
@@ -175,6 +185,7 @@ def insert_lines(
                 "fiscal_year": into.fiscal_year,
                 "appropriation_id": into.appropriation_id,
                 "currency": into.currency,
+                **_span_values(into.span),
             },
         ).scalars()
     )
@@ -366,6 +377,7 @@ class LineState:
     currency: str
     revised_minor: int
     allotted_minor: int
+    fiscal_year: int
 
 
 def lock_for_allotment(
@@ -375,16 +387,21 @@ def lock_for_allotment(
     ids: Collection[UUID] | None,
     organisation_code: str,
 ) -> list[LineState]:
-    """The active lines named, or of the unit, locked in id order, with what they were given so far."""
+    """The active lines named, or of the unit, locked in id order, with what they were given so far.
+
+    A share of a year says nothing about a project, so a project's lines are released by name alone.
+    """
     rows = session.execute(
         text(
             f"""
             with line as (
                 select budget_line_id, appropriation_id, organisation_code, account_code, currency,
-                       {_REVISED} as revised_minor
+                       {_REVISED} as revised_minor, fiscal_year
                 from budget_line
-                where agency_id = :agency_id and fiscal_year = :fiscal_year and status = 'ACTIVE' and postable
-                  and (cast(:ids as uuid[]) is null or budget_line_id = any (cast(:ids as uuid[])))
+                where agency_id = :agency_id and status = 'ACTIVE' and postable
+                  and (cast(:ids as uuid[]) is null and fiscal_year = :fiscal_year and last_fiscal_year is null
+                       or budget_line_id = any (cast(:ids as uuid[]))
+                          and :fiscal_year between fiscal_year and coalesce(last_fiscal_year, fiscal_year))
                   and (:organisation_code = '' or organisation_code = :organisation_code)
                 order by budget_line_id for update
             ), given as (
@@ -451,14 +468,19 @@ def insert_allotment(
             """
             insert into allotment (allotment_id, agency_id, allotment_order_id, budget_line_id, month_from, month_to,
                                    amount_minor)
-            select allotment_id, :agency_id, :order_id, budget_line_id, :month_from, :month_to, amount_minor
+            select v.allotment_id, :agency_id, :order_id, v.budget_line_id,
+                   -- The months of a project are counted on from year to year.
+                   :month_from + 12 * (:fiscal_year - b.fiscal_year), :month_to + 12 * (:fiscal_year - b.fiscal_year),
+                   v.amount_minor
             from unnest(cast(:allotment_ids as uuid[]), cast(:line_ids as uuid[]), cast(:amounts as bigint[]))
                  as v (allotment_id, budget_line_id, amount_minor)
+            join budget_line b using (budget_line_id)
             """
         ),
         {
             "agency_id": order.agency_id,
             "order_id": order_id,
+            "fiscal_year": order.fiscal_year,
             "month_from": order.month_from,
             "month_to": order.month_to,
             "allotment_ids": [new_id() for _ in given],

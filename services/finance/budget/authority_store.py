@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from chassis.ids import new_id
 from services.finance.budget.domain import Line
+from services.finance.budget.span import period_within
 
 _AUTHORITY = ("supplementary", "virement_in", "virement_out", "carried_in", "frozen", "override")
 
@@ -70,8 +71,8 @@ def insert_release_shifts(
             "agency_id": agency_id,
             "fiscal_year": fiscal_year,
             "number": document_number,
-            "month_from": min(part[1] for part in parts),
-            "month_to": max(part[2] for part in parts),
+            "month_from": min(period_within(part[1]) for part in parts),
+            "month_to": max(period_within(part[2]) for part in parts),
             "currency": currency,
             "line_count": len(parts),
             "total": sum(part[3] for part in parts),

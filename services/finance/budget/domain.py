@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import Enum
 from fractions import Fraction
 from uuid import UUID
@@ -20,7 +21,9 @@ from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, N
 from chassis.money import Money, round_half_away
 from services.finance.budget.buckets import EMPTY
 from services.finance.budget.buckets import Buckets as Buckets  # noqa: PLC0414  # a word of this vocabulary
+from services.finance.budget.document_kinds import DocumentKind as DocumentKind  # noqa: PLC0414  # another word
 from services.finance.budget.foreign.held import ForeignAmount, ForeignChange, ForeignHeld
+from services.finance.budget.span import Span
 from services.finance.classification.fiscal_calendar import Period
 
 
@@ -44,31 +47,7 @@ class MovementKind(Enum):
     OVERRIDE = "OVERRIDE"
     LAPSE = "LAPSE"
     CARRY = "CARRY"
-
-
-class DocumentKind(Enum):
-    """What kind of document moves funds."""
-
-    REQUISITION = "REQUISITION"
-    PURCHASE_ORDER = "PURCHASE_ORDER"
-    CONTRACT = "CONTRACT"
-    POSITION = "POSITION"
-    PAYROLL_RUN = "PAYROLL_RUN"
-    GOODS_RECEIPT = "GOODS_RECEIPT"
-    SERVICE_ACCEPTANCE = "SERVICE_ACCEPTANCE"
-    INVOICE = "INVOICE"
-    PAYMENT_ORDER = "PAYMENT_ORDER"
-    APPROPRIATION = "APPROPRIATION"
-    ALLOTMENT = "ALLOTMENT"
-    JOURNAL_ENTRY = "JOURNAL_ENTRY"
-    BILL = "BILL"
-    IMPREST = "IMPREST"
-    IMPREST_VOUCHER = "IMPREST_VOUCHER"
-    BUDGET_CHANGE = "BUDGET_CHANGE"
-    OVERRIDE = "OVERRIDE"
-    YEAR_END = "YEAR_END"
-    CREDIT_NOTE = "CREDIT_NOTE"
-    EXCHANGE_REVALUATION = "EXCHANGE_REVALUATION"
+    CLOSE_ADVANCE = "CLOSE_ADVANCE"
 
 
 class LineStatus(Enum):
@@ -164,6 +143,17 @@ class Line:
     frozen: int = 0
     override: int = 0
     buckets: Buckets = EMPTY
+    # A project's line outlives its first fiscal year.
+    span: Span | None = None
+
+    @property
+    def last_year(self) -> int:
+        """The fiscal year that ends the line."""
+        return self.span.last_year if self.span else self.fiscal_year
+
+    def covers(self, year: int) -> bool:
+        """Whether it is a line of that fiscal year."""
+        return self.fiscal_year <= year <= self.last_year
 
     @property
     def revised(self) -> int:
@@ -386,8 +376,8 @@ def shortages(
     return found
 
 
-def usable(lines: Mapping[UUID, Line], budget_line_id: UUID) -> Line:
-    """The line, if it takes movements: it is active and nothing stands under it."""
+def usable(lines: Mapping[UUID, Line], budget_line_id: UUID, *, on: date | None = None) -> Line:
+    """The line, if it takes movements: it is active, nothing stands under it, and a project's span holds `on`."""
     line = lines.get(budget_line_id)
     if line is None:
         raise BudgetLineUnknown.resource("budget line", budget_line_id)
@@ -401,6 +391,8 @@ def usable(lines: Mapping[UUID, Line], budget_line_id: UUID) -> Line:
             f"budget line {line.organisation_code} {line.account_code} ({budget_line_id}) {why}",
             metadata={"budget_line_id": str(budget_line_id), "status": line.status.value},
         )
+    if on is not None and line.span is not None:
+        line.span.check(f"budget line {line.organisation_code} {line.account_code}", budget_line_id, on)
     return line
 
 

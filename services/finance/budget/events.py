@@ -7,6 +7,7 @@ from datetime import date
 from uuid import UUID
 
 from services.finance.budget.domain import Document
+from services.finance.budget.span import Span
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class FundsRefused:
 
 @dataclass(frozen=True)
 class AppropriationChanged:
-    """An appropriation came into force."""
+    """An appropriation came into force; a project's for the years of its span."""
 
     appropriation_id: UUID
     agency_id: UUID
@@ -82,6 +83,7 @@ class AppropriationChanged:
     currency: str
     effective_on: date
     version: int
+    span: Span | None = None
 
 
 @dataclass(frozen=True)

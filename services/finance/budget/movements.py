@@ -255,7 +255,7 @@ class FundsAct(PaymentActs, ForeignActs):
     # --- what they share -----------------------------------------------------------------------------------
 
     def _usable(self, budget_line_id: UUID) -> Line:
-        return usable(self.lines, budget_line_id)
+        return usable(self.lines, budget_line_id, on=self.day)
 
     def _position(self, key: Key) -> Position:
         position = self.positions.get(key)

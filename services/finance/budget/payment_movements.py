@@ -62,38 +62,50 @@ class PaymentActs(ABC):
         """S -> E: the bank rejected the order before any debit."""
         return self._shift(MovementKind.REJECT, key, Buckets(ordered=-amount, expended=amount), foreign)
 
-    def order_prepayment(self, key: Key, amount: int) -> Movement:
-        """O -> S: an order was issued for an advance, before delivery."""
+    def order_prepayment(self, key: Key, amount: int, foreign: int | None = None) -> Movement:
+        """O -> S: an order was issued for an advance, before delivery; `foreign` in the contract's own currency."""
         position = self._position(key)
-        used = position.used_up(amount, Fraction(0))
+        used, held = position.used_up(amount, Fraction(0), foreign), position.foreign
+        if held is not None and used.foreign is not None:
+            ordered = Buckets(ordered=held.open - used.foreign.open)
+            used = replace(used, foreign=used.foreign.moved(ordered))
         after = replace(used, buckets=used.buckets + Buckets(ordered=amount))
         return self._bucket_movement(MovementKind.ORDER, position, after)
 
-    def pay_prepayment(self, key: Key, amount: int) -> Movement:
+    def pay_prepayment(self, key: Key, amount: int, foreign: int | None = None) -> Movement:
         """S -> V: the bank debited an advance."""
-        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, advanced=amount))
+        return self._shift(MovementKind.PAY, key, Buckets(ordered=-amount, advanced=amount), foreign)
 
-    def reject_prepayment(self, key: Key, amount: int) -> Movement:
+    def reject_prepayment(self, key: Key, amount: int, foreign: int = 0) -> Movement:
         """S -> O: the bank rejected an advance before any debit; the contract is as it was."""
         position = self._position(key)
         after = replace(
             position,
+            foreign=position.foreign and position.foreign.reopened(foreign),
             liquidated=position.liquidated - amount,
             buckets=position.buckets + Buckets(ordered=-amount, obligated=amount),
             schedule={**position.schedule, self._period: position.schedule.get(self._period, 0) + amount},
         )
         return self._bucket_movement(MovementKind.REJECT, position, after)
 
-    def bill(self, key: Key, claimed: int, recovered: int) -> Movement:
+    def bill(
+        self, key: Key, claimed: int, recovered: int, *, foreign_claimed: int | None = None, rate: Decimal | None = None
+    ) -> Movement:
         """O -> E by what the creditor still claims, V -> P by what the bill recovers of the advance (N10).
 
-        What is recovered beyond V was closed to P in an earlier year (N11) and moves nothing.
+        What is recovered beyond V was closed to P in an earlier year (N11) and moves nothing. Of a contract in a
+        foreign currency `recovered` is in that one and leaves V at its worth; `foreign_claimed` is `claimed` in it.
         """
         position = self._position(key)
-        used = position.used_up(claimed, Fraction(0))
+        used, held = position.used_up(claimed, Fraction(0), foreign_claimed), position.foreign
         settled = min(recovered, position.buckets.advanced)
+        if held is not None and used.foreign is not None:
+            own = min(recovered, held.buckets.advanced)
+            settled = held.part(position.buckets.advanced, own, held.buckets.advanced) if own else 0
+            moved = Buckets(expended=held.open - used.foreign.open, advanced=-own, paid=own)
+            used = replace(used, foreign=used.foreign.moved(moved))
         after = replace(used, buckets=used.buckets + Buckets(expended=claimed, advanced=-settled, paid=settled))
-        return self._bucket_movement(MovementKind.EXPEND, position, after)
+        return self._bucket_movement(MovementKind.EXPEND, position, after, rate=rate)
 
     def voucher(self, key: Key, amount: int, *, whole: bool) -> Movement:
         """R -> S: paid in cash from an imprest. With `whole` the reservation ends, its rest is available again."""

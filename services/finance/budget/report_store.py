@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from chassis.errors import NotFound
+from services.finance.classification.pack import fiscal_calendar
 
 _REVISED = "b.original_minor + b.supplementary_minor + b.virement_in_minor - b.virement_out_minor + b.carried_in_minor"
 _BUCKETS = ("reserved", "obligated", "advanced", "expended", "ordered", "paid")
@@ -34,12 +36,13 @@ _RELEASED = """
 _LINE = (
     "b.budget_line_id, b.agency_id, b.fiscal_year, b.appropriation_id, b.fund_code, b.organisation_code,"
     " b.program_code, b.account_code, b.function_code, b.location_code, b.project_code, b.funding_source_code,"
-    " b.line_no, b.display_name, b.parent_id, b.controlling, b.warning, b.status, b.currency, "
-    + ", ".join(f"{expression} as {name}" for name, expression in _FIGURES.items())
+    " b.line_no, b.display_name, b.parent_id, b.controlling, b.warning, b.status, b.currency, b.valid_from,"
+    " b.valid_to, b.last_fiscal_year, " + ", ".join(f"{expression} as {name}" for name, expression in _FIGURES.items())
 )
 _FILTER = """
     (cast(:agency_id as uuid) is null or b.agency_id = :agency_id)
-    and (:fiscal_year = 0 or b.fiscal_year = :fiscal_year)
+    and (:fiscal_year = 0 or b.fiscal_year = :fiscal_year
+         or b.last_fiscal_year is not null and :fiscal_year between b.fiscal_year and b.last_fiscal_year)
     and (:organisation_code = '' or b.organisation_code = :organisation_code)
     and (:account_prefix = '' or b.account_code = :account_prefix
          or starts_with(b.account_code, :account_prefix || '.'))
@@ -128,6 +131,40 @@ def movements(
     ).all()
 
 
+# The figures of a line in one year. A line of that year alone has what is kept. A project's line has what its movements
+# (y) with an accounting date up to the year's end say: its budget is what the years before have not paid, `paid` is the
+# year's own, every other bucket is what stood open at its end. So F2 holds in each year, and payments add up.
+_OF_ONE_YEAR: Mapping[str, str] = {
+    "original_minor": "case when b.fiscal_year = :fiscal_year then b.original_minor"
+    " else y.authority_before - y.paid_before end",
+    "revised_minor": "y.authority - y.paid_before",
+    "released_minor": "y.released - y.paid_before",
+    "frozen_minor": "y.frozen",
+    "override_minor": "y.override",
+    **{f"{name}_minor": f"y.{name}" for name in _BUCKETS},
+    "paid_minor": "y.paid - y.paid_before",
+    "available_minor": "y.authority - y.frozen + y.override - " + " - ".join(f"y.{name}" for name in _BUCKETS),
+}
+_YEARLY = {
+    name: f"case when b.last_fiscal_year is null then {_FIGURES[name]} else {of_one_year} end"
+    for name, of_one_year in _OF_ONE_YEAR.items()
+}
+_MOVED = f"""
+    left join lateral (
+        select {", ".join(f"coalesce(sum({name}_minor), 0) as {name}" for name in _BUCKETS)},
+               coalesce(sum(authority_minor), 0) as authority, coalesce(sum(frozen_minor), 0) as frozen,
+               coalesce(sum(override_minor), 0) as override,
+               coalesce(sum(authority_minor) filter (where accounting_on < :starts_on), 0) as authority_before,
+               coalesce(sum(paid_minor) filter (where accounting_on < :starts_on), 0) as paid_before,
+               (select coalesce(sum(t.amount_minor), 0) from allotment t
+                where b.last_fiscal_year is not null and t.budget_line_id = b.budget_line_id
+                  and t.month_from <= 12 * (1 + :fiscal_year - b.fiscal_year)) as released
+        -- The first condition stands here, so that movements of lines of one year are not read at all.
+        from funds_movement
+        where b.last_fiscal_year is not null and budget_line_id = b.budget_line_id and accounting_on <= :ends_on
+    ) y on true
+"""  # noqa: S608  # constants of this module; values are bound
+
 # What rows are grouped by, and how the accounts are cut.
 _GROUPS: Mapping[str, tuple[str, str, str]] = {
     "LINE": ("b.organisation_code", "b.account_code", "b.budget_line_id"),
@@ -152,7 +189,7 @@ def report(
 ) -> Sequence[Row[Any]]:
     """Report rows in the order of unit, account and line; sums are over lines that have nothing under them."""
     unit, account, line_id = (part.format(cut=_CUT) for part in _GROUPS[level])
-    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _FIGURES.items())
+    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _YEARLY.items())
     after_unit, after_account, after_line = after or ("", "", None)
     return session.execute(
         text(
@@ -160,7 +197,7 @@ def report(
             with grouped as (
                 select {unit} as organisation_code, {account} as account_code, {line_id} as budget_line_id,
                        b.currency, count(*)::integer as line_count, {sums}
-                from budget_line b {_RELEASED}
+                from budget_line b {_RELEASED} {_MOVED}
                 where {_FILTER} and b.postable
                 group by 1, 2, 3, 4
             )
@@ -174,6 +211,7 @@ def report(
         ),
         {
             **wanted.values(),
+            **_days(wanted.fiscal_year),
             "segments": segments,
             "continued": after is not None,
             "after_unit": after_unit,
@@ -187,13 +225,61 @@ def report(
 
 def totals(session: Session, wanted: Filter) -> Sequence[Row[Any]]:
     """The sums over every line of the report, one row a currency."""
-    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _FIGURES.items())
+    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _YEARLY.items())
     return session.execute(
         text(
             f"""
             select b.currency, count(*)::integer as line_count, {sums}
-            from budget_line b {_RELEASED} where {_FILTER} and b.postable group by b.currency order by b.currency
+            from budget_line b {_RELEASED} {_MOVED}
+            where {_FILTER} and b.postable group by b.currency order by b.currency
             """  # noqa: S608
         ),
-        wanted.values(),
+        {**wanted.values(), **_days(wanted.fiscal_year)},
+    ).all()
+
+
+def _days(fiscal_year: int) -> dict[str, date]:
+    calendar = fiscal_calendar()
+    return {"starts_on": calendar.first_day(fiscal_year), "ends_on": calendar.last_day(fiscal_year)}
+
+
+def by_class(
+    session: Session,
+    wanted: Filter,
+    *,
+    column: str,
+    classes: Mapping[str, str],
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """The report by class and currency: `classes` give that of the codes in `column`, a segment's; else it is ''."""
+    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _YEARLY.items())
+    return session.execute(
+        text(
+            f"""
+            with class as materialized (
+                select code, class_code
+                from unnest(cast(:codes as text[]), cast(:classes as text[])) v (code, class_code)
+            ), grouped as (
+                select coalesce(c.class_code, '') as class_code, b.currency, count(*)::integer as line_count, {sums}
+                from budget_line b {_RELEASED} {_MOVED}
+                left join class c on c.code = b.{column}
+                where {_FILTER} and b.postable
+                group by 1, 2
+            )
+            select * from grouped
+            where not :continued or (class_code, currency) > (:after_class, :after_currency)
+            order by class_code, currency limit :limit
+            """  # noqa: S608  # the column is a segment's name; values are bound
+        ),
+        {
+            **wanted.values(),
+            **_days(wanted.fiscal_year),
+            "codes": list(classes),
+            "classes": list(classes.values()),
+            "continued": after is not None,
+            "after_class": after[0] if after else "",
+            "after_currency": after[1] if after else "",
+            "limit": limit,
+        },
     ).all()

@@ -9,19 +9,22 @@ from sqlmodel import Session
 
 from chassis.money import Money
 from services.finance.budget import request_store, store
-from services.finance.budget.domain import AllotmentExceeded
+from services.finance.budget.domain import AllotmentExceeded, Line
 from services.finance.budget.foreign.covering import refuse_uncovered
+from services.finance.budget.span import current_period
 from services.finance.budget.todate import to_date_shortage
+from services.finance.classification.fiscal_calendar import Period
 
 
-def request(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, month: int) -> None:
-    """Count `amounts` by budget line into `month`; refused with every figure when a release to date is too small."""
+def request(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, on: Period) -> None:
+    """Count `amounts` by line into the period `on`; refused with every figure beyond what is released to date."""
     lines = {line.budget_line_id: line for line in store.lock_lines(session, agency_id, list(amounts))}
     refuse_uncovered(session, lines.values())
     releases = request_store.releases(session, list(amounts))
     requested = request_store.requested(session, list(amounts))
     for line_id, amount in sorted(amounts.items()):
         line = lines[line_id]
+        month = _month(line, on)
         shortage = to_date_shortage(
             releases.get(line_id, []), requested.get(line_id, {}), {month: amount}, current_month=month
         )
@@ -51,10 +54,22 @@ def request(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, m
                 "biggest_users": users,
             },
         )
-    request_store.add(session, agency_id, amounts, month)
+    _add(session, agency_id, lines, amounts, on)
 
 
-def withdraw(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, month: int) -> None:
+def withdraw(session: Session, agency_id: UUID, amounts: Mapping[UUID, int], *, on: Period) -> None:
     """Take a request's amounts out again: it was withdrawn, or the bank rejected its order."""
-    store.lock_lines(session, agency_id, list(amounts))
-    request_store.add(session, agency_id, {line_id: -amount for line_id, amount in amounts.items()}, month)
+    lines = {line.budget_line_id: line for line in store.lock_lines(session, agency_id, list(amounts))}
+    _add(session, agency_id, lines, {line_id: -amount for line_id, amount in amounts.items()}, on)
+
+
+def _month(line: Line, on: Period) -> int:
+    """The period of the line's years; a line of one year that is paid after it counts in the period of that name."""
+    return on.number if line.span is None else current_period(line.fiscal_year, line.last_year, on)
+
+
+def _add(
+    session: Session, agency_id: UUID, lines: Mapping[UUID, Line], amounts: Mapping[UUID, int], on: Period
+) -> None:
+    for line_id, amount in sorted(amounts.items()):
+        request_store.add(session, agency_id, {line_id: amount}, _month(lines[line_id], on))

@@ -30,6 +30,7 @@ from services.finance.budget.domain import (
     User,
 )
 from services.finance.budget.foreign import columns as foreign_columns
+from services.finance.budget.span import Span
 from services.finance.classification.fiscal_calendar import Period
 
 _BUCKET_COLUMNS = [f"{name}_minor" for name in BUCKET_NAMES]
@@ -41,7 +42,8 @@ LINE_COLUMNS = (
     "budget_line_id, agency_id, currency, status, fiscal_year, organisation_code, account_code, fund_code,"
     " program_code, function_code, location_code, project_code, funding_source_code, parent_id, postable, controlling,"
     " warning, original_minor, supplementary_minor, virement_in_minor, virement_out_minor,"
-    " carried_in_minor, frozen_minor, override_minor, " + ", ".join(_BUCKET_COLUMNS)
+    " carried_in_minor, frozen_minor, override_minor, valid_from, valid_to, last_fiscal_year,"
+    " " + ", ".join(_BUCKET_COLUMNS)
 )
 
 
@@ -123,7 +125,13 @@ def line_of(row: Row[Any]) -> Line:
         frozen=row.frozen_minor,
         override=row.override_minor,
         buckets=_buckets(row),
+        span=span_in(row),
     )
+
+
+def span_in(row: Row[Any]) -> Span | None:
+    """The span of a row of budget_line or appropriation."""
+    return None if row.valid_to is None else Span(row.valid_from, row.valid_to, row.last_fiscal_year)
 
 
 def _buckets(row: Row[Any]) -> Buckets:

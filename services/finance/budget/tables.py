@@ -21,12 +21,20 @@ def _optional_text() -> str | None:
     return Field(default=None, sa_type=Text, nullable=True)
 
 
+# A project's budget: usable on [valid_from, valid_to), the fiscal years to `last_fiscal_year`. Else none of the three.
+_SPAN = (
+    "num_nulls(valid_from, valid_to, last_fiscal_year) in (0, 3)"
+    " and (valid_to is null or (valid_from < valid_to and last_fiscal_year > fiscal_year))"
+)
+
+
 class AppropriationRow(FinanceTable, table=True):
     """One act that brings lines into an agency's budget (DPA). DRAFT until another person activates it."""
 
     __tablename__ = "appropriation"
     __table_args__ = (
         CheckConstraint("status in ('DRAFT', 'ACTIVE')", name="status"),
+        CheckConstraint(_SPAN, name="span"),
         UniqueConstraint("agency_id", "fiscal_year", "document_number"),
     )
 
@@ -43,6 +51,9 @@ class AppropriationRow(FinanceTable, table=True):
     activated_by_person_id: UUID | None = _optional_uuid()
     activated_at: datetime | None = instant_field(nullable=True)
     journal_entry_id: UUID | None = _optional_uuid()
+    valid_from: date | None = Field(default=None, nullable=True)
+    valid_to: date | None = Field(default=None, nullable=True)
+    last_fiscal_year: int | None = Field(default=None, nullable=True)
 
 
 class AppropriationImportRow(FinanceTable, table=True):
@@ -70,6 +81,7 @@ class BudgetLineRow(FinanceTable, table=True):
     __table_args__ = (
         CheckConstraint("status in ('DRAFT', 'ACTIVE', 'CLOSED')", name="status"),
         CheckConstraint("not (controlling and warning)", name="one_mode"),
+        CheckConstraint(_SPAN, name="span"),
         CheckConstraint(
             "least(original_minor, virement_in_minor, virement_out_minor, frozen_minor,"
             " override_minor, reserved_minor, obligated_minor, advanced_minor, expended_minor, ordered_minor,"
@@ -99,6 +111,11 @@ class BudgetLineRow(FinanceTable, table=True):
         ),
         Index("ix_budget_line_list", "agency_id", "fiscal_year", "organisation_code", "account_code", "line_no"),
         Index("ix_budget_line_appropriation", "appropriation_id"),
+        Index(
+            "ix_budget_line_project",
+            *("agency_id", "last_fiscal_year"),
+            postgresql_where=text("last_fiscal_year is not null"),
+        ),
         Index("ix_budget_line_parent", "parent_id", postgresql_where=text("parent_id is not null")),
     )
 
@@ -138,6 +155,9 @@ class BudgetLineRow(FinanceTable, table=True):
     ordered_minor: int = minor_field()
     paid_minor: int = minor_field()
     status: str = Field(sa_type=Text)
+    valid_from: date | None = Field(default=None, nullable=True)
+    valid_to: date | None = Field(default=None, nullable=True)
+    last_fiscal_year: int | None = Field(default=None, nullable=True)
 
 
 class FundsMovementRow(FinanceTable, table=True):
@@ -152,7 +172,8 @@ class FundsMovementRow(FinanceTable, table=True):
     __table_args__ = (
         CheckConstraint(
             "kind in ('APPROPRIATE', 'ALLOT', 'RESERVE', 'OBLIGATE', 'RELEASE', 'EXPEND', 'ORDER', 'PAY',"
-            " 'REJECT', 'VARIANCE', 'TRUE_UP', 'REVALUE', 'VIREMENT', 'FREEZE', 'OVERRIDE', 'LAPSE', 'CARRY')",
+            " 'REJECT', 'VARIANCE', 'TRUE_UP', 'REVALUE', 'VIREMENT', 'FREEZE', 'OVERRIDE', 'LAPSE', 'CARRY',"
+            " 'CLOSE_ADVANCE')",
             name="kind",
         ),
         Index("ix_funds_movement_line", "budget_line_id", "recorded_at", "funds_movement_id"),

@@ -24,8 +24,7 @@ from services.finance.budget.foreign.rates import day_rates
 from services.finance.budget.limits import usecases as limits
 from services.finance.budget.limits.usecases import Checked
 from services.finance.budget.movements import FundsAct
-from services.finance.budget.overrides import settling
-from services.finance.budget.overrides import store as overrides
+from services.finance.budget.overrides import over_limits, settling
 from services.finance.budget.overrides.events import FundsOverLimit
 from services.finance.budget.yearend import store as year_ends
 from services.finance.classification.pack import fiscal_calendar
@@ -124,21 +123,14 @@ def _warn(session: Session, act: FundsAct, agency_id: UUID, *, effective_on: dat
     over = act.over_limits()
     if not over:
         return
-    overrides.insert_over_limits(session, agency_id, act.document, over, effective_on=effective_on, person_id=person_id)
     sequence = store.document_sequence(session, act.document.document_id)
-    for one in over:
-        outbox.emit(
-            session,
-            FundsOverLimit(
-                agency_id,
-                act.document,
-                one.line.budget_line_id,
-                one.line.currency,
-                one.asked,
-                one.available,
-                sequence,
-            ),
+    told = [
+        FundsOverLimit(
+            agency_id, act.document, one.line.budget_line_id, one.line.currency, one.asked, one.available, sequence
         )
+        for one in over
+    ]
+    over_limits.keep_and_tell(session, told, effective_on=effective_on, person_id=person_id)
 
 
 def check(session: Session, act: FundsAct) -> None:

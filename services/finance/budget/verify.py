@@ -45,7 +45,7 @@ _F7 = """
     union all
     select format('year %s in %s: virements in %s, out %s', fiscal_year, currency, sum(virement_in_minor),
                   sum(virement_out_minor))
-    from budget_line where postable group by fiscal_year, currency
+    from budget_line where postable group by fiscal_year, last_fiscal_year, currency
     having sum(virement_in_minor) <> sum(virement_out_minor)
 """
 # An approved change moved exactly what it says, and nothing else moves in the name of one.
@@ -119,6 +119,13 @@ _YEAR_ENDS = """
                              + b.carried_in_minor
        or r.paid_minor <> b.paid_minor or b.status <> 'CLOSED'
        or b.reserved_minor + b.obligated_minor + b.advanced_minor + b.expended_minor + b.ordered_minor <> 0
+    union all
+    select format('budget line %s: its year end closed advances of %s, movements %s', r.budget_line_id,
+                  r.closed_advances_minor, coalesce(m.closed, 0))
+    from budget_year_end_line r
+    left join (select budget_line_id, sum(paid_minor) as closed from funds_movement where kind = 'CLOSE_ADVANCE'
+               group by 1) m using (budget_line_id)
+    where r.closed_advances_minor <> coalesce(m.closed, 0)
     union all
     select format('budget line %s: carried in %s, year ends carried %s into it, movements %s', b.budget_line_id,
                   b.carried_in_minor, coalesce(r.carried, 0), coalesce(m.carried, 0))

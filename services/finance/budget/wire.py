@@ -41,6 +41,7 @@ from services.finance.budget.buckets import BUCKET_NAMES
 from services.finance.budget.domain import Document, DocumentKind, Item
 from services.finance.budget.foreign import columns as foreign_columns
 from services.finance.budget.foreign.held import ForeignChange
+from services.finance.budget.span import Span
 from services.finance.budget.usecases import FundsOrder, Moved
 from services.finance.classification.pack import fiscal_calendar
 
@@ -232,6 +233,9 @@ def line_message(row: Row[Any]) -> budget_pb2.BudgetLine:
         control_mode=control_mode(controlling=row.controlling, warning=row.warning),
         status=budget_pb2.BudgetLineStatus.Value(f"BUDGET_LINE_STATUS_{row.status}"),
         figures=figures(row),
+        valid_from=to_date(row.valid_from) if row.valid_from else None,
+        valid_to=to_date(row.valid_to) if row.valid_to else None,
+        last_fiscal_year=row.last_fiscal_year or row.fiscal_year,
         etag=hashlib.sha256(state.encode()).hexdigest()[:16],
     )
 
@@ -299,6 +303,11 @@ def import_order(request: budget_pb2.ImportAppropriationRequest) -> Import:
         document_number=request.document_number,
         lines=tuple(_new_line(line, nth) for nth, line in enumerate(request.lines)),
         control_total=from_money(request.control_total, "control_total"),
+        **{
+            name: from_date(getattr(request, name), name)
+            for name in ("valid_from", "valid_to")
+            if request.HasField(name)
+        },
     )
 
 
@@ -348,7 +357,12 @@ def appropriation_message(value: Appropriation) -> budget_pb2.Appropriation:
         effective_on=to_date(value.effective_on) if value.effective_on else None,
         journal_entry_id=str(value.journal_entry_id or ""),
         etag=str(value.version),
+        **_span(value.span),
     )
+
+
+def _span(span: Span | None) -> dict[str, Any]:
+    return {} if span is None else {"valid_from": to_date(span.valid_from), "valid_to": to_date(span.valid_to)}
 
 
 def allotment_order(request: budget_pb2.AllotFundsRequest) -> AllotmentOrder:
@@ -463,6 +477,7 @@ def _appropriation_changed(event: events.AppropriationChanged) -> outbox.Envelop
         line_count=event.line_count,
         total=to_money(Money(event.total_minor, event.currency)),
         effective_on=to_date(event.effective_on),
+        **_span(event.span),
     )
     return outbox.Envelope(message, event.appropriation_id, event.agency_id, event.version)
 

@@ -15,6 +15,8 @@ from chassis import outbox
 from chassis.errors import InvalidArgument
 from chassis.ids import new_id
 from chassis.money import Money, total
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Item, Key
 from services.finance.budget.foreign.held import refuse_foreign
@@ -157,6 +159,16 @@ def approve_purchase(session: Session, new: NewVoucher, *, person_id: UUID, at: 
             }
         ],
     )
+    approval.begin_on_lines(
+        session,
+        RoutedKind.IMPREST_VOUCHER,
+        voucher_id,
+        new.agency_id,
+        amount=new.amount,
+        budget_line_ids={new.budget_line_id},
+        maker_person_id=person_id,
+        at=at,
+    )
     return voucher_id
 
 
@@ -167,6 +179,8 @@ def pay(session: Session, voucher_id: UUID, paid: Money, *, paid_on: date, perso
     if imprest.holder_person_id != person_id:
         raise domain.NotTheHolder("only the holder of the imprest pays from it")
     different_persons(person_id, {f"approved the purchase from {row.payee}": row.created_by_person_id}, "pay it")
+    name = f"the purchase from {row.payee}"
+    approval.passed(session, voucher_id, name, person_id=person_id, step="pay it")
     if paid.currency != imprest.currency or not 0 < paid.minor <= row.amount_minor:
         raise InvalidArgument.field(
             "paid", f"{paid}: must be above zero and not above {Money(row.amount_minor, imprest.currency)}"
@@ -239,6 +253,7 @@ def cancel(session: Session, voucher_id: UUID, *, explanation: str, on: date, pe
         status=VoucherStatus.CANCELLED.value,
         cancel_explanation=explanation,
     )
+    approval.recall(session, voucher_id)
 
 
 def replenish(session: Session, imprest_id: UUID, *, claimed_on: date, person_id: UUID, at: datetime) -> UUID:

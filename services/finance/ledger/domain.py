@@ -22,6 +22,8 @@ from services.finance.classification.domain import Area
 LINES_MAX = 2_000
 
 MANUAL = "MANUAL"
+# One leg of an act by hand in several books (ledger/joint). Like a manual entry it spends budget lines directly.
+JOINT_ENTRY = "JOINT_ENTRY"
 
 # Entries that change the accrual books alone and therefore name no budget line (domain rules §2, "exempt by
 # account kind"): stock was paid for at receipt, depreciation and exchange are no expenditure, closing moves sums. A
@@ -74,6 +76,9 @@ class Segments:
     funding_source_code: str = ""
 
 
+NO_SEGMENTS = Segments()
+
+
 @dataclass(frozen=True)
 class Line:
     """One line: exactly one of `debit_minor` and `credit_minor` is above zero.
@@ -90,7 +95,7 @@ class Line:
     credit_minor: int
     currency: str
     functional_minor: int | None = None
-    segments: Segments = Segments()
+    segments: Segments = NO_SEGMENTS
     budget_line_id: UUID | None = None
     funds_movement_id: UUID | None = None
     document_line_id: UUID | None = None
@@ -136,6 +141,8 @@ class JournalEntry:
     corrects_id: UUID | None = None
     adjusts: bool = False
     auto_reverse: bool = False
+    # Files of the agency (SHA-256, hexadecimal) that are attached to it when it is posted.
+    attachments: Sequence[str] = ()
 
     @property
     def without_funds(self) -> bool:
@@ -155,6 +162,17 @@ class Posted:
     functional_currency: str
     # By budget line, what a manual entry spent there; empty for the entries of documents.
     spent: Mapping[UUID, Spent] = field(default_factory=dict)
+    # Nodes that only warn and that a manual entry left below zero.
+    over_limits: Sequence[OverLimit] = ()
+
+
+@dataclass(frozen=True)
+class OverLimit:
+    """A node that only warns, as an entry found it: what it had (minor units) and what was asked of it."""
+
+    budget_line_id: UUID
+    asked_minor: int
+    available_minor: int
 
 
 @dataclass(frozen=True)

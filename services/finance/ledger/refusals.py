@@ -9,6 +9,7 @@ from uuid import UUID
 from chassis.errors import FailedPrecondition, KelolaError, OutOfRange
 from services.finance.budget import domain as budget
 from services.finance.budget.buckets import BUCKET_NAMES
+from services.finance.classification.combinations.domain import forbidden
 
 
 class PeriodClosed(FailedPrecondition):
@@ -162,6 +163,9 @@ _ERRORS: Mapping[str, Callable[[Mapping[str, Any]], KelolaError]] = {
     "DIMENSION_UNKNOWN": lambda figures: DimensionUnknown(
         f"{_line(figures)}: no {figures['dimension']} {figures['code']} on {figures['on']}",
         metadata=_metadata(figures),
+    ),
+    "COMBINATION_FORBIDDEN": lambda figures: forbidden(
+        f"line {figures['line_no']}, account {figures['segments']['ACCOUNT']}", figures
     ),
     "FUNDS_MISSING": lambda figures: FundsMissing(
         f"{_line(figures)} is controlled by the budget; name the budget line that it spends",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -35,13 +36,13 @@ _KEPT = f"""
     select {_COLUMNS}, functional_debit_minor::numeric - functional_credit_minor as functional_minor, line_count
     from account_balance where {_WHERE}
 """  # noqa: S608  # constants of this module; values are bound
-# As of a day: kept balances of the periods that ended by then, and the lines of the one that had not. These begin with
-# the day's month, which says nothing new, but lets the index on lines find them without reading those before.
+# As of a day: kept balances of the periods that ended by then, and the kept days of the one that had not. These begin
+# with the day's month, which says nothing new, but lets an index find them without reading those before.
 _AS_OF = f"""
     {_KEPT} and fiscal_year * 100 + period_number <= :ended
     union all
-    select {_COLUMNS}, {_LINE_FUNCTIONAL}
-    from journal_line where {_WHERE} and fiscal_year * 100 + period_number > :ended
+    select {_COLUMNS}, functional_debit_minor::numeric - functional_credit_minor, line_count
+    from account_turnover where {_WHERE} and fiscal_year * 100 + period_number > :ended
       and accounting_on between date_trunc('month', cast(:as_of as date))::date and :as_of
 """  # noqa: S608
 # As known at an instant: the lines that were recorded by then.
@@ -190,7 +191,7 @@ _BEFORE_ON_DAY = f"""
 def statement(
     session: Session, scope: Scope, *, first: date | None, after: tuple[date, UUID, int] | None, limit: int
 ) -> Statement:
-    """A page of an account's lines; the opening balance costs one month's lines at most, whatever came before."""
+    """A page of an account's lines; the opening balance costs one day's lines at most, whatever came before."""
     opening = 0
     if after is not None:
         day, entry, line = after
@@ -213,3 +214,76 @@ def statement(
         },
     ).all()
     return Statement(checked(opening), [StatementLine(*row) for row in rows])
+
+
+# Kept balances know account and fund; the other segments stand on lines alone.
+_KEPT_SEGMENTS = frozenset({"account_code"})
+
+
+def _of_lines(column: str) -> str:
+    return f"""
+        select {column} as code, currency, debit_minor, credit_minor, 1 as line_count from journal_line
+        where {_WHERE} and (cast(:as_of as date) is null or accounting_on <= :as_of)
+          and (cast(:known_at as timestamptz) is null or recorded_at <= :known_at)
+          and (not :without_closing or journal_entry_id not in (
+              select e.journal_entry_id from journal_entry e
+              join fiscal_year_closing c on c.fiscal_year_closing_id = e.source_id
+              where e.source_kind = 'CLOSING'))
+    """  # noqa: S608  # the column is a segment's name; values are bound
+
+
+def turnover_by_class(
+    session: Session,
+    scope: Scope,
+    *,
+    column: str,
+    classes: Mapping[str, str],
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> tuple[list[Sums], list[Sums]]:
+    """A page of sums by (class, currency), and the sums of all classes by currency, from one statement.
+
+    `classes` give the class of the codes in `column`, a segment's; what has none is of the class ''. By account it
+    costs what a trial balance costs; by another segment, a look at every line in the scope.
+    """
+    if column in _KEPT_SEGMENTS:
+        source = (
+            f"select account_code as code, currency, debit_minor, credit_minor, line_count from ({_source(scope)}) s"  # noqa: S608
+        )
+    else:
+        source = _of_lines(column)
+    rows = session.execute(
+        text(
+            f"""
+            with class as materialized (
+                select code, class_code
+                from unnest(cast(:codes as text[]), cast(:classes as text[])) v (code, class_code)
+            ), by_class as (
+                select coalesce(c.class_code, '') as class_code, s.currency, sum(s.debit_minor) as debit,
+                       sum(s.credit_minor) as credit, sum(s.line_count) as line_count
+                from ({source}) s left join class c on c.code = s.code
+                group by 1, 2
+            )
+            (select 0 as part, * from by_class
+             where cast(:after_class as text) is null or (class_code, currency) > (:after_class, :after_currency)
+             order by class_code, currency limit :limit)
+            union all
+            select 1, '', currency, sum(debit), sum(credit), sum(line_count) from by_class group by currency
+            order by 1, 2, 3
+            """  # noqa: S608  # the parts are constants of this module; values are bound
+        ),
+        {
+            **_parameters(scope),
+            "without_closing": scope.without_closing,
+            "codes": list(classes),
+            "classes": list(classes.values()),
+            "after_class": after[0] if after else None,
+            "after_currency": after[1] if after else None,
+            "limit": limit,
+        },
+    ).all()
+    sums: tuple[list[Sums], list[Sums]] = ([], [])
+    for part, class_code, currency, debit, credit, line_count in rows:
+        amounts = (checked(int(debit)), checked(int(credit)))
+        sums[part].append(Sums(class_code, "", currency, *amounts, checked(amounts[0] - amounts[1]), int(line_count)))
+    return sums

@@ -1,23 +1,24 @@
-"""SQL of the general ledger. Posting itself is the function post_journal_entries (migrations/0001_posting.sql)."""
+"""SQL of the general ledger. Posting itself is the function post_journal_entries (migrations/0016_posting_*.sql)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import select, text, tuple_
 from sqlmodel import Session
 
 from services.finance.classification.domain import ADJUSTMENT_PERIOD
-from services.finance.ledger.domain import Basis, JournalEntry, Line, Segments, Spent
+from services.finance.ledger.domain import NO_SEGMENTS, Basis, JournalEntry, Line, Segments, Spent
 from services.finance.ledger.tables import JournalEntryRow, JournalLineRow
 
 # An entry's lines are read whole, entries by the page; the sum of both bounds what one answer reads.
 _SEGMENTS = tuple(Segments.__dataclass_fields__)
+_REFERENCES = ("budget_line_id", "funds_movement_id", "document_line_id", "counterpart_agency_id")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def post(session: Session, entries: Sequence[JournalEntry], functional: Mapping[
         heads.append(_head(n, entry))
         currency = functional.get(entry.agency_id, "")
         lines += [_line(n, number, line, currency) for number, line in enumerate(entry.lines, start=1)]
-    rows = session.execute(_POST, {"entries": json.dumps(heads), "lines": json.dumps(lines)}).mappings().all()
+    rows = session.execute(_POST, {"entries": _json(heads), "lines": _json(lines)}).mappings().all()
     assert len(rows) == len(entries), "the posting statement answers every entry"
     return [RawVerdict(**{**row, "spent": _spent(row["spent"])}) for row in rows]
 
@@ -62,51 +63,60 @@ def _spent(told: Sequence[Sequence[Any]] | None) -> dict[UUID, Spent]:
     }
 
 
-def _text(value: UUID | date | None) -> str | None:
-    return None if value is None else str(value)
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Ids, days and enums are written as they are read: orjson knows them."""
+    return orjson.dumps(rows).decode()
 
 
 def _head(n: int, entry: JournalEntry) -> dict[str, Any]:
-    return {
+    """What the statement takes of an entry; what is left out, it takes for absent, empty or false."""
+    head = {
         "n": n,
-        "journal_entry_id": str(entry.journal_entry_id),
-        "agency_id": str(entry.agency_id),
-        "effective_on": str(entry.effective_on),
-        "accounting_on": _text(entry.accounting_on),
+        "journal_entry_id": entry.journal_entry_id,
+        "agency_id": entry.agency_id,
+        "effective_on": entry.effective_on,
         "description": entry.description,
         "source_kind": entry.source_kind,
-        "source_id": _text(entry.source_id),
-        "reverses_journal_entry_id": _text(entry.reverses_id),
-        "late_reason": entry.late_reason,
-        "person_id": _text(entry.person_id),
-        "area": entry.area.value,
-        "without_funds": entry.without_funds,
-        "adjusts": entry.adjusts,
-        "corrects_journal_entry_id": _text(entry.corrects_id),
-        "auto_reverse": entry.auto_reverse,
+        "person_id": entry.person_id,
+        "area": entry.area,
     }
+    for name, value in (
+        ("accounting_on", entry.accounting_on),
+        ("source_id", entry.source_id),
+        ("reverses_journal_entry_id", entry.reverses_id),
+        ("late_reason", entry.late_reason),
+        ("without_funds", entry.without_funds),
+        ("adjusts", entry.adjusts),
+        ("corrects_journal_entry_id", entry.corrects_id),
+        ("auto_reverse", entry.auto_reverse),
+    ):
+        if value:
+            head[name] = value
+    return head
 
 
 def _line(n: int, number: int, line: Line, currency: str) -> dict[str, Any]:
     functional = line.functional(currency)
     debit = line.debit_minor > 0
-    return {
+    row = {
         "n": n,
         "line_no": number,
-        "basis": line.basis.value,
+        "basis": line.basis,
         "fund_code": line.fund_code,
         "account_code": line.account_code,
         "currency": line.currency,
         "debit_minor": line.debit_minor,
         "credit_minor": line.credit_minor,
-        "functional_debit_minor": None if functional is None else functional if debit else 0,
-        "functional_credit_minor": None if functional is None else 0 if debit else functional,
-        **vars(line.segments),
-        "budget_line_id": _text(line.budget_line_id),
-        "funds_movement_id": _text(line.funds_movement_id),
-        "document_line_id": _text(line.document_line_id),
-        "counterpart_agency_id": _text(line.counterpart_agency_id),
     }
+    if functional is not None:
+        row["functional_debit_minor"] = functional if debit else 0
+        row["functional_credit_minor"] = 0 if debit else functional
+    if line.segments is not NO_SEGMENTS:
+        row.update(vars(line.segments))
+    for name in _REFERENCES:
+        if (value := getattr(line, name)) is not None:
+            row[name] = value
+    return row
 
 
 def lock_for_reversal(session: Session, journal_entry_id: UUID) -> None:

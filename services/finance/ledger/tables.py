@@ -119,3 +119,24 @@ class AccountBalanceRow(FinanceTable, table=True):
     functional_debit_minor: int = minor_field()
     functional_credit_minor: int = minor_field()
     line_count: int = bigint_field()
+
+
+class AccountTurnoverRow(FinanceTable, table=True):
+    """What an account's lines of one accounting day sum to, kept by the posting statement for balances of past days."""
+
+    __tablename__ = "account_turnover"
+    __table_args__ = (Index("ix_account_turnover_day", "accounting_on"),)
+
+    agency_id: UUID = Field(sa_type=Uuid, primary_key=True)
+    account_code: str = Field(sa_type=Text, primary_key=True)
+    fund_code: str = Field(sa_type=Text, primary_key=True)
+    basis: str = Field(sa_type=Text, primary_key=True)
+    currency: str = Field(sa_type=Text, primary_key=True)
+    accounting_on: date = Field(primary_key=True)
+    period_number: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    fiscal_year: int
+    debit_minor: int = minor_field()
+    credit_minor: int = minor_field()
+    functional_debit_minor: int = minor_field()
+    functional_credit_minor: int = minor_field()
+    line_count: int = bigint_field()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -12,10 +12,12 @@ from sqlmodel import Session
 
 from chassis import outbox
 from chassis.errors import KelolaError, NotFound
+from services.finance.attachments import usecases as attachments
+from services.finance.budget.overrides import over_limits
 from services.finance.classification import store as classification
 from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger import domain, refusals, report_store, store
-from services.finance.ledger.domain import JournalEntry, Posted, Refused, Verdict
+from services.finance.ledger.domain import JournalEntry, OverLimit, Posted, Refused, Verdict
 from services.finance.ledger.events import EntriesPosted
 from services.finance.ledger.reports import Scope, TrialBalance
 
@@ -40,11 +42,14 @@ def post(session: Session, entries: Sequence[JournalEntry], *, at: datetime, per
 def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict]:
     """Post `entries` in order, each judged by itself; one verdict each. A refused entry leaves nothing."""
     functional = classification.functional_currencies(session, {entry.agency_id for entry in entries})
+    # Nothing is asked when no entry names a file.
+    files = attachments.known(session, [(entry.agency_id, entry.attachments) for entry in entries if entry.attachments])
     verdicts: dict[int, Verdict] = {}
     sound: list[int] = []
     for index, entry in enumerate(entries):
         try:
             domain.check(entry, functional.get(entry.agency_id, ""))
+            attachments.check_named(entry.agency_id, entry.attachments, files)
         except KelolaError as error:
             verdicts[index] = Refused(entry, error)
         else:
@@ -54,7 +59,10 @@ def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict
         for index, row in zip(sound, raw, strict=True):
             entry = entries[index]
             verdicts[index] = _verdict(entry, row, functional.get(entry.agency_id, ""))
-    outbox.emit_all(session, _postings([one for one in verdicts.values() if isinstance(one, Posted)]))
+    posted = [one for one in verdicts.values() if isinstance(one, Posted)]
+    over_limits.record(session, [one for one in posted if one.over_limits])
+    outbox.emit_all(session, _postings(posted))
+    attachments.attach_named(session, [_naming(one) for one in posted if one.entry.attachments], files)
     return [verdicts[index] for index in range(len(entries))]
 
 
@@ -76,6 +84,22 @@ def _verdict(entry: JournalEntry, row: store.RawVerdict, functional_currency: st
         row.recorded_at,
         functional_currency,
         row.spent,
+        _over_limits(row.figures) if row.figures else (),
+    )
+
+
+def _naming(posted: Posted) -> attachments.Naming:
+    entry = posted.entry
+    assert entry.person_id is not None, "whoever names files is a person"
+    return attachments.Naming(
+        entry.agency_id, entry.journal_entry_id, entry.attachments, entry.person_id, posted.recorded_at
+    )
+
+
+def _over_limits(figures: Mapping[str, Any]) -> tuple[OverLimit, ...]:
+    return tuple(
+        OverLimit(UUID(one["budget_line_id"]), one["asked_minor"], one["available_minor"])
+        for one in figures.get("over_limits", ())
     )
 
 

@@ -58,6 +58,28 @@ _I3 = """
        or l.line_count is distinct from b.line_count
     order by 1, 2 limit :limit
 """
+# I3 for the days that are kept beside the periods.
+_TURNOVERS = """
+    with lines as (
+        select agency_id, account_code, fund_code, basis, currency, accounting_on, period_number,
+               sum(debit_minor)::numeric as debit, sum(credit_minor)::numeric as credit,
+               coalesce(sum(functional_debit_minor), 0)::numeric as functional_debit,
+               coalesce(sum(functional_credit_minor), 0)::numeric as functional_credit, count(*) as line_count
+        from journal_line group by 1, 2, 3, 4, 5, 6, 7
+    )
+    select coalesce(l.agency_id, t.agency_id) as agency_id, coalesce(l.account_code, t.account_code) as account_code,
+           coalesce(l.currency, t.currency) as currency, coalesce(l.accounting_on, t.accounting_on) as accounting_on,
+           coalesce(l.debit - l.credit, 0) as of_lines, coalesce(t.debit_minor - t.credit_minor, 0) as kept
+    from lines l
+    full join account_turnover t
+      on (t.agency_id, t.account_code, t.fund_code, t.basis, t.currency, t.accounting_on, t.period_number)
+       = (l.agency_id, l.account_code, l.fund_code, l.basis, l.currency, l.accounting_on, l.period_number)
+    where l.debit is distinct from t.debit_minor or l.credit is distinct from t.credit_minor
+       or l.functional_debit is distinct from t.functional_debit_minor
+       or l.functional_credit is distinct from t.functional_credit_minor
+       or l.line_count is distinct from t.line_count
+    order by 1, 2 limit :limit
+"""
 _HEADERS = """
     select coalesce(l.journal_entry_id, e.journal_entry_id) as journal_entry_id, l.line_count
     from journal_entry e
@@ -145,6 +167,14 @@ def problems(connection: Connection) -> list[Problem]:
             f"{row.period_number:02}: kept {row.kept}, its lines sum to {row.of_lines} minor units",
         )
         for row in rows(_I3)
+    ]
+    found += [
+        Problem(
+            "I3",
+            f"agency {row.agency_id}, account {row.account_code}, {row.currency}, {row.accounting_on}: "
+            f"kept {row.kept}, its lines sum to {row.of_lines} minor units",
+        )
+        for row in rows(_TURNOVERS)
     ]
     found += [
         Problem("I1", f"entry {row.journal_entry_id}: header and lines do not belong together")

@@ -28,6 +28,7 @@ from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger import reports
 from services.finance.ledger.domain import (
     MANUAL,
+    NO_SEGMENTS,
     Basis,
     CorrectionUnnamed,
     JournalEntry,
@@ -80,6 +81,7 @@ def entry(message: ledger_pb2.JournalEntry, *, person_id: UUID, field: str = "jo
         corrects_id=corrects_id,
         adjusts=message.adjustment_year != 0,
         auto_reverse=message.auto_reverse,
+        attachments=tuple(message.attachment_hashes),
     )
 
 
@@ -94,6 +96,7 @@ def line(message: ledger_pb2.JournalLine, field: str) -> Line:
     functional = None
     if message.HasField("functional_amount"):
         functional = from_money(message.functional_amount, f"{field}.functional_amount")
+    given = {name: code for name in _SEGMENTS if (code := getattr(message, name))}
     return Line(
         basis=basis(message.basis),
         fund_code=message.fund_code,
@@ -103,7 +106,7 @@ def line(message: ledger_pb2.JournalLine, field: str) -> Line:
         currency=amount.currency,
         functional_minor=None if functional is None else functional.minor,
         functional_currency="" if functional is None else functional.currency,
-        segments=Segments(**{name: getattr(message, name) for name in _SEGMENTS}),
+        segments=Segments(**given) if given else NO_SEGMENTS,
         budget_line_id=optional_uuid(message.budget_line_id, f"{field}.budget_line_id"),
     )
 

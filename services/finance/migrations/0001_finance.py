@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,26 +11,12 @@ from chassis import migrate
 revision = "finance_0001"
 down_revision = None
 
-_FUNCTIONS = (
-    "posting_periods(posting_entry[])",
-    "posting_faults(posting_entry[], posting_line[], posting_verdict[])",
-    "posting_refuse(posting_verdict[], posting_verdict[])",
-    "post_journal_group(posting_entry[], posting_line[])",
-    "posting_shortages(posting_demand[])",
-    "posting_write(posting_entry[], posting_line[], posting_demand[], posting_verdict[])",
-    "post_journal_entries(json, json)",
-)
-
 
 def upgrade() -> None:
-    """Make the tables, put them behind the agency wall, and make the posting statement."""
+    """Make the tables and put them behind the agency wall."""
     migrate.shared_tables(op, "finance")
     _create_tables()
     _secure()
-    op.execute(Path(__file__).with_name("0001_posting.sql").read_text(encoding="utf-8"))
-    for function in _FUNCTIONS:
-        op.execute(f"revoke all on function {function} from public")
-        op.execute(f"grant execute on function {function} to finance_app")
 
 
 def downgrade() -> None:
@@ -102,6 +86,33 @@ def _create_tables() -> None:
             name=op.f("uq_account_mapping_role_expenditure_prefix_valid_from"),
         ),
     )
+    op.create_table(
+        "account_turnover",
+        sa.Column("agency_id", sa.Uuid(), nullable=False),
+        sa.Column("account_code", sa.Text(), nullable=False),
+        sa.Column("fund_code", sa.Text(), nullable=False),
+        sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("accounting_on", sa.Date(), nullable=False),
+        sa.Column("period_number", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("fiscal_year", sa.Integer(), nullable=False),
+        sa.Column("debit_minor", sa.BigInteger(), nullable=False),
+        sa.Column("credit_minor", sa.BigInteger(), nullable=False),
+        sa.Column("functional_debit_minor", sa.BigInteger(), nullable=False),
+        sa.Column("functional_credit_minor", sa.BigInteger(), nullable=False),
+        sa.Column("line_count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "agency_id",
+            "account_code",
+            "fund_code",
+            "basis",
+            "currency",
+            "accounting_on",
+            "period_number",
+            name=op.f("pk_account_turnover"),
+        ),
+    )
+    op.create_index("ix_account_turnover_day", "account_turnover", ["accounting_on"], unique=False)
     op.create_table(
         "allotment",
         sa.Column("allotment_id", sa.Uuid(), nullable=False),
@@ -503,6 +514,7 @@ def _secure() -> None:
     migrate.secure(op, "finance", "account", agency=False, app="select, insert")
     migrate.secure(op, "finance", "account_balance")
     migrate.secure(op, "finance", "account_mapping", agency=False, app="select, insert")
+    migrate.secure(op, "finance", "account_turnover")
     migrate.secure(op, "finance", "allotment", app="select, insert")
     migrate.secure(op, "finance", "allotment_order", app="select, insert")
     migrate.secure(op, "finance", "appropriation")

@@ -62,6 +62,8 @@ class Source(Enum):
     RETENTION = "RETENTION"
     IMPREST = "IMPREST"
     REPLENISHMENT = "REPLENISHMENT"
+    REMITTANCE = "REMITTANCE"
+    LATE_INTEREST = "LATE_INTEREST"
 
     @property
     def of_payroll(self) -> bool:
@@ -74,8 +76,16 @@ class Source(Enum):
         return self in (Source.IMPREST, Source.REPLENISHMENT)
 
     @property
+    def without_budget(self) -> bool:
+        """Whether its payment moves no budget line: cash of an imprest, or what was withheld for others."""
+        return self.of_imprest or self is Source.REMITTANCE
+
+    @property
     def role(self) -> str:
-        """The account role that its payment order debits: a payable, or the advance that it makes."""
+        """The account role that its payment order debits: a payable, or the advance that it makes.
+
+        A remittance debits the account of its own kind of withholding: `remittances.pack.role`.
+        """
         if self.of_imprest:
             return "IMPREST"
         return {Source.PREPAYMENT: "ADV", Source.RETENTION: "RET"}.get(self, "AP-PAYROLL" if self.of_payroll else "AP")
@@ -95,15 +105,23 @@ class OutOfTurn(FailedPrecondition):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far an invoice may differ (dated data of the country pack). Both price limits must hold."""
+    """How far an invoice may differ (dated data of the country pack). Both price limits must hold.
+
+    `price_cap` None: no amount is named, the rate alone limits.
+    """
 
     currency: str
     quantity_rate: Fraction
     price_rate: Fraction
-    price_cap: int
+    price_cap: int | None
     total: int
     duplicate_days: int
     terms_days: int
+
+    def price_limit(self, value: Fraction) -> Fraction:
+        """How far the price may be above an order value of `value` minor units."""
+        by_rate = self.price_rate * value
+        return by_rate if self.price_cap is None else min(by_rate, Fraction(self.price_cap))
 
 
 @dataclass(frozen=True)
@@ -246,16 +264,17 @@ def _price_hold(line: InvoiceLine, order_line: OrderLine, tolerance: Tolerance) 
     )
     invoiced = order_line.invoiced_quantity + line.quantity
     value = invoiced * order_line.unit_price * order_line.minor_per_unit
-    limit = min(tolerance.price_rate * value, Fraction(tolerance.price_cap))
+    limit, by_rate, cap = tolerance.price_limit(value), f"{shown(tolerance.price_rate * 100)} %", tolerance.price_cap
     if difference <= limit:
         return []
     above = round_half_away(difference)
+    if cap is not None:
+        by_rate = f"the smaller of {by_rate} and {Money(cap, order_line.currency)} a line"
     return [
         Hold(
             HoldReason.PRICE,
             f"{Money(above, order_line.currency)} above the order's price over {shown(invoiced)} units, "
-            f"{Money(round_half_away(limit), order_line.currency)} tolerated (the smaller of "
-            f"{shown(tolerance.price_rate * 100)} % and {Money(tolerance.price_cap, order_line.currency)} a line)",
+            f"{Money(round_half_away(limit), order_line.currency)} tolerated ({by_rate})",
             order_line.purchase_order_line_id,
             None,
             above,

@@ -29,6 +29,7 @@ from services.finance.ledger.rates.domain import Revaluation, Revalued, function
 from services.finance.ledger.rates.usecases import MonthEnd
 from services.finance.payables import exchange_store as store
 from services.finance.payables.domain import Source
+from services.finance.payables.payment_store import PayablePart
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ def in_books(act: FundsAct, order_row: Row[Any], *, taken: int, claim: int, tax:
         variance = functional_amount(Money(claim - taken, currency), act.rates[currency, own].rate, own).minor
     own_tax = round_half_away(Fraction(tax * (cleared + variance), claim)) if claim else 0
     return InBooks(cleared, variance, own_tax, foreign=True)
+
+
+def revalue_ordered(act: FundsAct, parts: Sequence[PayablePart], difference: int) -> list[int]:
+    """available <-> S by what left beyond the order's net, shared over its parts by their amounts; the shares."""
+    if not parts:
+        return []
+    shares = allocate(difference, [part.amount_minor for part in parts])
+    for part, share in zip(parts, shares, strict=True):
+        act.revalue(Key(part.document_line_id, part.budget_line_id), Buckets(ordered=share))
+    return shares
 
 
 def revalue_balances(

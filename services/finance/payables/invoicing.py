@@ -13,6 +13,8 @@ from chassis import outbox
 from chassis.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from chassis.ids import new_id
 from chassis.money import Money
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, Line, Movement
 from services.finance.payables import (
@@ -26,6 +28,9 @@ from services.finance.payables import (
     pack,
 )
 from services.finance.payables.domain import HoldReason, InvoiceStatus, OrderLine, OutOfTurn, Source, Treatment
+from services.finance.payables.exceptions import following
+from services.finance.payables.exceptions.domain import Outcome
+from services.finance.payables.exceptions.following import BY_ITSELF, Cause
 from services.finance.payables.invoice_store import Invoice, NewPayable, Part
 from services.finance.payables.journals import Claimed, Tag
 
@@ -100,6 +105,16 @@ def create(session: Session, new: NewInvoice, *, person_id: UUID, at: datetime) 
         },
         lines,
     )
+    approval.begin_on_lines(
+        session,
+        RoutedKind.INVOICE,
+        invoice_id,
+        new.agency_id,
+        amount=new.total,
+        budget_line_ids=ordering_store.budget_lines(session, [line.purchase_order_line_id for _, line in lines]),
+        maker_person_id=person_id,
+        at=at,
+    )
     return match(session, invoice_store.get(session, invoice_id, lock=True), order.currency)
 
 
@@ -129,6 +144,9 @@ def approve(
         person_id,
         {f"registered invoice {row.supplier_invoice_number}": row.created_by_person_id},
         "approve it",
+    )
+    approval.passed(
+        session, invoice_id, f"invoice {row.supplier_invoice_number}", person_id=person_id, step="approve it"
     )
     order = ordering_store.order(session, row.purchase_order_id)
     assert order is not None, "an invoice is registered on a known order"
@@ -254,8 +272,13 @@ def approve(
     return invoice_store.get(session, invoice_id), payable_id, entry_id
 
 
-def void(session: Session, invoice_id: UUID, *, explanation: str, person_id: UUID) -> Invoice:
-    """Withdraw an invoice that is not approved; the others of its order are matched anew without it."""
+def void(
+    session: Session, invoice_id: UUID, *, explanation: str, person_id: UUID, cause: Cause | None = None
+) -> Invoice:
+    """Withdraw an invoice that is not approved; the others of its order are matched anew without it.
+
+    `cause` is why it leaves the queue of held invoices, when that is not a withdrawal.
+    """
     invoice = locked(session, invoice_id)
     if invoice.status not in (InvoiceStatus.WAITING_RECEIPT, InvoiceStatus.HELD, InvoiceStatus.MATCHED):
         raise OutOfTurn(
@@ -271,6 +294,8 @@ def void(session: Session, invoice_id: UUID, *, explanation: str, person_id: UUI
         voided_by_person_id=person_id,
         void_explanation=explanation,
     )
+    approval.recall(session, invoice_id)
+    following.follow(session, invoice.row, (), cause or Cause(Outcome.WITHDRAWN, person_id, explanation))
     match_again(session, invoice.row.purchase_order_id)
     return invoice_store.get(session, invoice_id)
 
@@ -294,7 +319,12 @@ def release_hold(session: Session, invoice_id: UUID, *, explanation: str, person
     )
     order = ordering_store.order(session, invoice.row.purchase_order_id)
     assert order is not None, "an invoice is registered on a known order"
-    return match(session, invoice_store.get(session, invoice_id), order.currency)
+    return match(
+        session,
+        invoice_store.get(session, invoice_id),
+        order.currency,
+        Cause(Outcome.RELEASED, person_id, explanation),
+    )
 
 
 def locked(session: Session, invoice_id: UUID) -> Invoice:
@@ -320,8 +350,11 @@ def _priced(line: NewLine, nth: int, order_lines: dict[UUID, OrderLine], new: Ne
     return domain.priced(order_line, line.quantity, line.unit_price, line.tax.minor if line.tax is not None else None)
 
 
-def match(session: Session, invoice: Invoice, order_currency: str) -> Invoice:
-    """Match one invoice; its state and holds are written when they change, and InvoiceHeld is told."""
+def match(session: Session, invoice: Invoice, order_currency: str, cause: Cause = BY_ITSELF) -> Invoice:
+    """Match one invoice; its state and holds are written when they change, and InvoiceHeld is told.
+
+    `cause` is what the queue of held invoices notes when the reasons change.
+    """
     row = invoice.row
     tolerance = pack.tolerance(order_currency, row.received_on)
     found = ordering_store.order_lines(
@@ -351,6 +384,7 @@ def match(session: Session, invoice: Invoice, order_currency: str) -> Invoice:
     if (outcome.status, outcome.holds) == (invoice.status, invoice.holds) and row.version:
         return invoice
     invoice_store.update(session, row.invoice_id, status=outcome.status.value, holds=outcome.holds)
+    following.follow(session, row, {hold.reason for hold in outcome.holds}, cause)
     if outcome.status is InvoiceStatus.HELD:
         outbox.emit(
             session,

@@ -251,21 +251,22 @@ def post_order(
     payment_order_id: UUID,
     issued_on: date,
     parts: Sequence[Owed],
-    cash: Sequence[tuple[str, int]],
+    cash: Sequence[tuple[str, str, int]],
     currency: str,
     withheld: Mapping[str, int],
     person_id: UUID,
 ) -> OrderEntries:
     """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others.
 
-    `cash` is what goes to imprests, as (fund, amount): A Dr IMPREST, on no budget line.
+    `cash` is what moves no budget line, as (role, fund, amount): A Dr IMPREST for an imprest, Dr WHT for a remittance.
+    An agency that is its own treasury is one entity: one entry without the inter-entity pair, which is both legs.
     """
     roles = {code: pack.withholding_role(code) for code in withheld}
     accounts = _accounts(
         session,
         [
             *(part.role for part in parts),
-            *([("IMPREST", "")] if cash else []),
+            *((role, "") for role, _, _ in cash),
             ("RK-A", ""),
             ("RK-T", ""),
             ("TRANSIT", ""),
@@ -273,25 +274,23 @@ def post_order(
         ],
         issued_on,
     )
-    gross = _by_fund([*((part.tag.fund_code, part.amount) for part in parts), *cash])
+    gross = _by_fund(
+        [*((part.tag.fund_code, part.amount) for part in parts), *((fund, amount) for _, fund, amount in cash)]
+    )
     mine = [debit(Basis.ACCRUAL, accounts[part.role], part.amount, part.tag, part.foreign) for part in parts]
-    mine += [Line(Basis.ACCRUAL, fund, accounts["IMPREST", ""], amount, 0, currency) for fund, amount in cash]
-    mine += [
-        Line(
-            Basis.ACCRUAL,
-            fund,
-            accounts["RK-A", ""],
-            0,
-            amount,
-            currency,
-            counterpart_agency_id=treasury_agency_id,
-        )
-        for fund, amount in gross.items()
-    ]
-    theirs = [
-        Line(Basis.ACCRUAL, fund, accounts["RK-T", ""], amount, 0, currency, counterpart_agency_id=agency_id)
-        for fund, amount in gross.items()
-    ]
+    mine += [Line(Basis.ACCRUAL, fund, accounts[role, ""], amount, 0, currency) for role, fund, amount in cash]
+    theirs = mine
+    if treasury_agency_id != agency_id:
+        mine += [
+            Line(
+                Basis.ACCRUAL, fund, accounts["RK-A", ""], 0, amount, currency, counterpart_agency_id=treasury_agency_id
+            )
+            for fund, amount in gross.items()
+        ]
+        theirs = [
+            Line(Basis.ACCRUAL, fund, accounts["RK-T", ""], amount, 0, currency, counterpart_agency_id=agency_id)
+            for fund, amount in gross.items()
+        ]
     net = dict(gross)
     for code, amount in sorted(withheld.items()):
         # What one payment withholds is shared over its funds by their gross amounts (domain rules §8).
@@ -304,25 +303,15 @@ def post_order(
         for fund, amount in net.items()
         if amount
     ]
-    text = "Payment order"
-    return OrderEntries(
-        post_one(
+
+    def post(entity_id: UUID, lines: list[Line]) -> Posted:
+        return post_one(
             session,
-            entry(agency_id, issued_on, text, "PAYMENT_ORDER", payment_order_id, mine, person_id=person_id),
-        ),
-        post_one(
-            session,
-            entry(
-                treasury_agency_id,
-                issued_on,
-                text,
-                "PAYMENT_ORDER",
-                payment_order_id,
-                theirs,
-                person_id=person_id,
-            ),
-        ),
-    )
+            entry(entity_id, issued_on, "Payment order", "PAYMENT_ORDER", payment_order_id, lines, person_id=person_id),
+        )
+
+    agency = post(agency_id, mine)
+    return OrderEntries(agency, agency if theirs is mine else post(treasury_agency_id, theirs))
 
 
 def post_debit(
@@ -340,12 +329,14 @@ def post_debit(
     cash_account: str | None = None,
     differences: Mapping[str, int] | None = None,
     foreign_cash: Money | None = None,
+    advanced: Sequence[tuple[Owed, int]] = (),
 ) -> Posted | None:
     """T Dr TRANSIT / Cr CASH net; BUDGET A Dr BEL / Cr SAL gross, on each line's own expenditure code; the latter.
 
     None when the payment moves no budget line (cash of an imprest). `differences`: what left beyond the net by fund
     (below zero: what did not), for the rate was another one; A Dr FXD / Cr RK-A, T Dr RK-T, and CASH has it in it.
-    `foreign_cash` is what left an account in the creditor's own currency.
+    `foreign_cash` is what left an account in the creditor's own currency. `advanced` is the part of the differences
+    that belongs to advances: A Dr ADV instead of FXD, since an advance stands at what was paid for it.
     """
     differences = differences or {}
     accounts = _accounts(
@@ -372,6 +363,8 @@ def post_debit(
     if not parts:
         return None
     borne = exchange_lines(session, differences, "RK-A", treasury_agency_id, currency, value_date)
+    if advanced:
+        borne = _of_advances(session, borne, advanced, currency, value_date)
     if borne:
         what = f"{text}: exchange difference"
         difference = entry(
@@ -387,6 +380,29 @@ def post_debit(
         session,
         entry(agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, realised, person_id=person_id),
     )
+
+
+def _of_advances(
+    session: Session, borne: Sequence[Line], advanced: Sequence[tuple[Owed, int]], currency: str, on: date
+) -> list[Line]:
+    """`borne` with the advances' part of each fund's difference on their own account instead of FXD."""
+    accounts = _accounts(session, [("FXD", ""), *(one.role for one, _ in advanced)], on)
+    rest = _by_fund((one.tag.fund_code, -more) for one, more in advanced)
+    made = [line for line in borne if line.account_code != accounts["FXD", ""]]
+    for line in borne:
+        if line.account_code == accounts["FXD", ""]:
+            left = line.debit_minor - line.credit_minor + rest.pop(line.fund_code, 0)
+            if left:
+                made.append(
+                    Line(Basis.ACCRUAL, line.fund_code, line.account_code, max(left, 0), max(-left, 0), currency)
+                )
+    # A fund whose differences cancel out has no line; what advances took is then what others gave.
+    made += [
+        Line(Basis.ACCRUAL, fund, accounts["FXD", ""], max(left, 0), max(-left, 0), currency)
+        for fund, left in rest.items()
+        if left
+    ]
+    return made + [debit(Basis.ACCRUAL, accounts[one.role], more, one.tag) for one, more in advanced]
 
 
 def exchange_lines(

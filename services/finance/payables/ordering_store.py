@@ -177,6 +177,18 @@ def order_lines(
     return found
 
 
+def budget_lines(session: Session, purchase_order_line_ids: Sequence[UUID]) -> set[UUID]:
+    """The budget lines that order lines are charged to."""
+    rows = session.execute(
+        text(
+            "select distinct budget_line_id from purchase_order_line"
+            " where purchase_order_line_id = any (cast(:ids as uuid[]))"
+        ),
+        {"ids": list(purchase_order_line_ids)},
+    )
+    return set(rows.scalars())
+
+
 def clear(session: Session, line_id: UUID, quantity: Fraction, cleared_minor: int) -> None:
     """Note that an approved invoice named the claim for so much of the accepted value."""
     session.execute(

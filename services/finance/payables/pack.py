@@ -13,21 +13,26 @@ from chassis.country_pack import PackIncomplete, holding, rows
 from chassis.money import exponent
 from services.finance.payables.domain import Tolerance, WithholdingRule
 
+# The row of every currency that has no row of its own.
+_ANY_CURRENCY = "*"
+
 
 def tolerance(currency: str, on: date) -> Tolerance:
-    """The tolerances of the match in `currency` on a day."""
-    found = [row for row in holding("match_tolerances.csv", on) if row["currency"] == currency]
-    if not found:
+    """The tolerances of the match in `currency` on a day: its own row's, else those of the row for any currency."""
+    by_currency = {row["currency"]: row for row in holding("match_tolerances.csv", on)}
+    row = by_currency.get(currency) or by_currency.get(_ANY_CURRENCY)
+    if row is None:
         raise PackIncomplete(
-            f"no tolerance of the match in {currency} on {on}: add a row to match_tolerances.csv",
+            f"no tolerance of the match in {currency} on {on}: add a row for it, or for any currency "
+            f"({_ANY_CURRENCY}), to match_tolerances.csv",
             metadata={"table": "match_tolerances.csv", "currency": currency, "on": str(on)},
         )
-    row, minor = found[0], 10 ** exponent(currency)
+    minor = 10 ** exponent(currency)
     return Tolerance(
         currency=currency,
         quantity_rate=Fraction(row["quantity_rate"]),
         price_rate=Fraction(row["price_rate"]),
-        price_cap=int(Fraction(row["price_cap"]) * minor),
+        price_cap=int(Fraction(row["price_cap"]) * minor) if row["price_cap"] else None,
         total=int(Fraction(row["total"]) * minor),
         duplicate_days=int(row["duplicate_days"]),
         terms_days=int(row["terms_days"]),

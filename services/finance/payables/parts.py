@@ -76,4 +76,4 @@ def _price_passes(line: InvoiceLine, quantity: Fraction, order_line: OrderLine, 
     minor = order_line.minor_per_unit
     difference = order_line.price_difference + (line.unit_price - order_line.unit_price) * quantity * minor
     value = (order_line.invoiced_quantity + quantity) * order_line.unit_price * minor
-    return difference <= min(tolerance.price_rate * value, Fraction(tolerance.price_cap))
+    return difference <= tolerance.price_limit(value)

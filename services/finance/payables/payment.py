@@ -62,7 +62,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
     payables = store.lock_payables(session, new.payable_ids)
     _check_payables(payables, new)
     by_line = _by_line(session, new.payable_ids)
-    requests.request(session, new.agency_id, by_line, month=fiscal_calendar().period_of(new.requested_on).number)
+    requests.request(session, new.agency_id, by_line, on=fiscal_calendar().period_of(new.requested_on))
     request_id, currency = new_id(), payables[0].currency
     amount = total(row.amount_minor for row in payables)
     store.insert(
@@ -74,6 +74,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
             "status": "REQUESTED",
             "currency": currency,
             "amount_minor": amount,
+            "offset_minor": total(row.offset_minor for row in payables),
             "description": new.description,
             "requested_on": new.requested_on,
             "requested_by_person_id": person_id,
@@ -105,8 +106,8 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
             store.line_codes(session, list(by_line)),
             person_id,
         ),
-        on=new.requested_on,
         at=at,
+        on=new.requested_on,
     )
     number_store.enqueue(
         session,
@@ -190,8 +191,10 @@ def _check_payables(payables: Sequence[Row[Any]], new: NewRequest) -> None:
     creditors = {row.creditor for row in payables}
     sources = [Source(row.source) for row in payables]
     one_run = all(one.of_payroll for one in sources) and len({row.source_document_id for row in payables}) == 1
-    if len({one.of_imprest for one in sources}) > 1:
-        raise PayablesDoNotBelongTogether("cash of an imprest is requested by itself; make a request for each")
+    if len({one.without_budget for one in sources}) > 1:
+        raise PayablesDoNotBelongTogether(
+            "cash of an imprest, and what was withheld for others, is requested by itself; make a request for each"
+        )
     if len({(row.currency, row.foreign_currency) for row in payables}) > 1 or (len(creditors) > 1 and not one_run):
         raise PayablesDoNotBelongTogether(
             "one request pays one creditor in one currency, or one payroll run; make a request for each"
@@ -256,9 +259,7 @@ def free(session: Session, request: Row[Any], *, explanation: str, person_id: UU
     payable_ids = store.request_payables(session, [request.payment_request_id])[request.payment_request_id]
     store.lock_payables(session, payable_ids)
     by_line = _by_line(session, payable_ids, counted=True)
-    requests.withdraw(
-        session, request.agency_id, by_line, month=fiscal_calendar().period_of(request.requested_on).number
-    )
+    requests.withdraw(session, request.agency_id, by_line, on=fiscal_calendar().period_of(request.requested_on))
     store.move_payables(session, payable_ids, "OPEN", None)
     store.update_request(
         session,

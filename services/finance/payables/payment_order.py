@@ -18,9 +18,8 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.ids import new_id
-from chassis.money import Money, allocate, round_half_away, total
+from chassis.money import Money, round_half_away, total
 from services.finance.budget import usecases as budget
-from services.finance.budget.buckets import Buckets
 from services.finance.budget.domain import Document, DocumentKind, Key, Movement
 from services.finance.budget.foreign import covering
 from services.finance.budget.movements import FundsAct
@@ -28,11 +27,13 @@ from services.finance.classification.pack import fiscal_calendar
 from services.finance.imprest import replenishing
 from services.finance.ledger.rates import usecases as rates
 from services.finance.ledger.rates.domain import functional_amount
-from services.finance.payables import domain, events, invoice_store, journals, number_store, pack, payment
+from services.finance.payables import advances, domain, events, invoice_store, journals, number_store, pack, payment
 from services.finance.payables import payment_store as store
 from services.finance.payables.domain import OutOfTurn, Source, TaxBase
+from services.finance.payables.exchange import revalue_ordered
 from services.finance.payables.journals import Owed, Tag
 from services.finance.payables.payment_store import Cash, PayablePart
+from services.finance.payables.remittances import remitting
 from services.finance.payables.slips import usecases as slips
 
 
@@ -69,7 +70,7 @@ def issue(
     payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
     store.lock_payables(session, payable_ids)
     parts, cash = store.parts(session, payable_ids), store.cash(session, payable_ids)
-    withheld = _withheld(session, payable_ids, parts, row.currency, issued_on)
+    withheld = withheld_of(session, payable_ids, parts, row.currency, issued_on)
     gross = total([*(part.amount_minor for part in parts), *(one.amount_minor for one in cash)])
     net = gross - sum(withheld.values())
     if net < 0:
@@ -80,7 +81,10 @@ def issue(
     order_id = new_id()
     act = _act(session, row, order_id, payment.label(row), parts, issued_on)
     covering.refuse_uncovered(session, act.lines.values())
+    advances.bring_to_order(act, parts)
     moved = [_ordering(act, part)(_key(part), part.amount_minor, *_foreign(part)) for part in parts]
+    covering.cover(session, act, row.agency_id, on=issued_on, person_id=person_id)
+    budget.check(session, act)
     entries = journals.post_order(
         session,
         agency_id=row.agency_id,
@@ -88,7 +92,7 @@ def issue(
         payment_order_id=order_id,
         issued_on=issued_on,
         parts=_owed(parts, moved),
-        cash=[(one.fund_code, one.amount_minor) for one in cash],
+        cash=[(_role(one), one.fund_code, one.amount_minor) for one in cash],
         currency=row.currency,
         withheld=withheld,
         person_id=person_id,
@@ -102,6 +106,7 @@ def issue(
         accounting_on=entries.agency.accounting_on,
         journal_entry_id=entries.agency.entry.journal_entry_id,
     )
+    budget.tell_revalued(session, act, row.agency_id)
     store.insert(
         session,
         "payment_order",
@@ -168,7 +173,7 @@ def record_debit(
         raise InvalidArgument.field("value_date", f"before the order of {row.issued_on}")
     payable_ids, parts = _order_parts(session, row)
     act = _act(session, row, payment_order_id, row.order_number, parts, value_date)
-    differences = _revalue_ordered(act, parts, left.minor - row.net_minor)
+    differences = revalue_ordered(act, parts, left.minor - row.net_minor)
     paid = [replace(part, amount_minor=part.amount_minor + one) for part, one in zip(parts, differences, strict=True)]
     moved = [_paying(act, part)(_key(part), part.amount_minor, *_foreign(part)) for part in paid]
     budget.cover(session, act, row.agency_id, on=value_date, person_id=person_id)
@@ -176,6 +181,7 @@ def record_debit(
     by_fund: dict[str, int] = {}
     for part, one in zip(parts, differences, strict=True):
         by_fund[part.fund_code] = by_fund.get(part.fund_code, 0) + one
+    owed = _owed(paid, moved)
     posted = journals.post_debit(
         session,
         agency_id=row.agency_id,
@@ -183,9 +189,10 @@ def record_debit(
         payment_order_id=payment_order_id,
         order_number=row.order_number,
         value_date=value_date,
-        parts=_owed(paid, moved),
+        parts=owed,
         currency=row.currency,
         differences=by_fund,
+        advanced=advances.bearing(owed, differences),
         foreign_cash=amount if amount.currency != row.currency else None,
         net_by_fund=journals.net_by_fund(
             session, row.treasury_entry_id, journals.transit_account(session, row.issued_on)
@@ -203,6 +210,7 @@ def record_debit(
             accounting_on=posted.accounting_on,
             journal_entry_id=posted.entry.journal_entry_id,
         )
+    advances.keep(session, paid, differences)
     store.move_payables(session, payable_ids, "PAID", row.payment_request_id)
     invoice_store.mark_paid(session, [p.source_document_id for p in parts if p.source is Source.INVOICE])
     store.update_order(
@@ -216,6 +224,7 @@ def record_debit(
     )
     budget.tell_revalued(session, act, row.agency_id)
     slips.write(session, row, withheld_on=value_date)
+    remitting.remitted(session, payable_ids, payment_order_id, on=value_date)
     outbox.emit(
         session,
         events.PaymentMade(
@@ -258,7 +267,8 @@ def reject(
         _rejecting(act, part)(_key(part), part.amount_minor, *_foreign(part))
     posted = journals.post_reversal(
         session,
-        entry_ids=[row.agency_entry_id, row.treasury_entry_id],
+        # An agency that is its own treasury has one entry.
+        entry_ids=list(dict.fromkeys((row.agency_entry_id, row.treasury_entry_id))),
         rejected_on=rejected_on,
         description=f"Payment order {row.order_number} {what}",
         person_id=person_id,
@@ -325,6 +335,11 @@ def _act(
     )
 
 
+def _role(cash: Cash) -> str:
+    """The account role that the order debits for what moves no budget line."""
+    return cash.source.role if cash.withholding_code is None else pack.withholding_role(cash.withholding_code)
+
+
 def _key(part: PayablePart) -> Key:
     return Key(part.document_line_id, part.budget_line_id)
 
@@ -375,16 +390,6 @@ def _left(session: Session, row: Row[Any], amount: Money, value_date: date) -> M
     return functional_amount(amount, rate.rate, row.currency)
 
 
-def _revalue_ordered(act: FundsAct, parts: Sequence[PayablePart], difference: int) -> list[int]:
-    """available <-> S by what left beyond the order's net, shared over its parts by their amounts; the shares."""
-    if not parts:
-        return []
-    shares = allocate(difference, [part.amount_minor for part in parts])
-    for part, share in zip(parts, shares, strict=True):
-        act.revalue(_key(part), Buckets(ordered=share))
-    return shares
-
-
 def _ordering(act: FundsAct, part: PayablePart) -> Callable[..., Movement]:
     return act.order_prepayment if part.source is Source.PREPAYMENT else act.order
 
@@ -410,13 +415,14 @@ def _owed(parts: Sequence[PayablePart], moved: Sequence[Movement]) -> list[Owed]
             ),
             part.source,
             part.amount_minor,
-            part.foreign,
+            # An advance is non-monetary: the prepayment account keeps the amount of the books alone.
+            None if part.source is Source.PREPAYMENT else part.foreign,
         )
         for part, movement in zip(parts, moved, strict=True)
     ]
 
 
-def _withheld(
+def withheld_of(
     session: Session, payable_ids: Sequence[UUID], parts: Sequence[PayablePart], currency: str, on: date
 ) -> dict[str, int]:
     """Of suppliers by the pack's rates of the day (N12); of payroll what the run withheld."""

@@ -78,24 +78,28 @@ def parts(session: Session, payable_ids: Collection[UUID]) -> list[PayablePart]:
 
 @dataclass(frozen=True)
 class Cash:
-    """A payable that brings cash to an imprest."""
+    """A payable that moves no budget line: cash for an imprest, or a remittance of what was withheld as `code`."""
 
     payable_id: UUID
     source: Source
     fund_code: str
     amount_minor: int
+    withholding_code: str | None = None
 
 
 def cash(session: Session, payable_ids: Collection[UUID]) -> list[Cash]:
-    """Those of these payables that bring cash to an imprest, in id order."""
+    """Those of these payables that move no budget line, in id order."""
     rows = session.execute(
         text(
-            "select payable_id, source, fund_code, amount_minor from payable"
-            " where payable_id = any (cast(:ids as uuid[])) and fund_code is not null order by payable_id"
+            """
+            select p.payable_id, p.source, p.fund_code, p.amount_minor, r.withholding_code
+            from payable p left join withholding_remittance r using (payable_id)
+            where p.payable_id = any (cast(:ids as uuid[])) and p.fund_code is not null order by p.payable_id
+            """
         ),
         {"ids": list(payable_ids)},
     )
-    return [Cash(row.payable_id, Source(row.source), row.fund_code, row.amount_minor) for row in rows]
+    return [Cash(**{**row._mapping, "source": Source(row.source)}) for row in rows]
 
 
 def imprest_holders(session: Session, payment_request_id: UUID) -> list[UUID]:
@@ -113,6 +117,36 @@ def imprest_holders(session: Session, payment_request_id: UUID) -> list[UUID]:
             {"id": payment_request_id},
         ).scalars()
     )
+
+
+def requested_for(session: Session, source_document_id: UUID) -> UUID | None:
+    """The payment request that holds or has paid what a document opened as payables; None while none asked."""
+    found: UUID | None = session.execute(
+        text(
+            "select payment_request_id from payable where source_document_id = :id and source <> 'RETENTION'"
+            " and payment_request_id is not null order by payment_request_id desc limit 1"
+        ),
+        {"id": source_document_id},
+    ).scalar()
+    return found
+
+
+def ordered_for(session: Session, payment_request_id: UUID) -> UUID | None:
+    """The payment order that carries a request out; None while there is none."""
+    found: UUID | None = session.execute(
+        text("select payment_order_id from payment_request where payment_request_id = :id and status = 'ORDERED'"),
+        {"id": payment_request_id},
+    ).scalar()
+    return found
+
+
+def sent_by(session: Session, payment_order_id: UUID) -> UUID | None:
+    """The payment run that an order is on its way in; None when it is in no live one, or the run is not seen."""
+    found: UUID | None = session.execute(
+        text("select payment_run_id from payment_instruction where payment_order_id = :id and live"),
+        {"id": payment_order_id},
+    ).scalar()
+    return found
 
 
 def line_codes(session: Session, budget_line_ids: Collection[UUID]) -> frozenset[tuple[str, str]]:

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from chassis import outbox
 from chassis.ids import new_id
+from services.finance.approval import usecases as approval
 from services.finance.payables import domain, events, invoice_store, invoicing, ordering_store, pack, parts
 from services.finance.payables.domain import InvoiceStatus
 from services.finance.payables.invoice_store import Invoice
@@ -75,6 +76,7 @@ def split(
         },
         [(new_id(), one.taken) for one in cut if one.taken is not None and one.rest is not None],
     )
+    approval.begin_like(session, invoice_id, taken_id, maker_person_id=row.created_by_person_id, at=at)
     for stored, one in zip(invoice.lines, cut, strict=True):
         if one.rest is None:
             invoice_store.move_line(session, stored.invoice_line_id, taken_id)

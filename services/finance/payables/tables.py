@@ -165,10 +165,13 @@ class PayableRow(FinanceTable, table=True):
     __table_args__ = (
         CheckConstraint(
             "source in ('INVOICE', 'PAYROLL', 'EMPLOYER_CONTRIBUTION', 'PREPAYMENT', 'BILL', 'RETENTION', 'IMPREST',"
-            " 'REPLENISHMENT')",
+            " 'REPLENISHMENT', 'REMITTANCE', 'LATE_INTEREST')",
             name="source",
         ),
-        CheckConstraint("(fund_code is not null) = (source in ('IMPREST', 'REPLENISHMENT'))", name="fund_of_cash"),
+        CheckConstraint(
+            "(fund_code is not null) = (source in ('IMPREST', 'REPLENISHMENT', 'REMITTANCE'))",
+            name="fund_of_cash",
+        ),
         CheckConstraint("status in ('OPEN', 'REQUESTED', 'ORDERED', 'PAID', 'CREDITED')", name="status"),
         CheckConstraint("amount_minor > 0 or (status = 'CREDITED' and amount_minor = 0)", name="above_zero"),
         CheckConstraint("(status in ('OPEN', 'CREDITED')) = (payment_request_id is null)", name="held_by_one_request"),
@@ -197,6 +200,8 @@ class PayableRow(FinanceTable, table=True):
     # What is owed in the creditor's currency: `amount_minor` is what that stands at in the currency of the books.
     foreign_currency: str | None = _optional_text()
     foreign_minor: int | None = minor_field(nullable=True)
+    # What was paid by what the creditor owed: `amount_minor` is without it.
+    offset_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class PayablePartRow(FinanceTable, table=True):
@@ -254,6 +259,8 @@ class PaymentRequestRow(FinanceTable, table=True):
     authorised_at: datetime | None = instant_field(nullable=True)
     withdrawn_by_person_id: UUID | None = _optional_uuid()
     withdrawal_explanation: str | None = _optional_text()
+    # What its payables were paid by before, by what their creditor owed.
+    offset_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     request_number: str | None = _optional_text()
     authorisation_number: str | None = _optional_text()
     payment_order_id: UUID | None = _optional_uuid()

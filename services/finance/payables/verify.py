@@ -84,6 +84,15 @@ _MAKERS = """
     select format('credit note %s was approved by who registered it', credit_note_id) from credit_note
     where approved_by_person_id = created_by_person_id
     union all
+    select format('offset %s was approved by who proposed it', credit_offset_id)
+    from credit_offset where approved_by_person_id = created_by_person_id
+    union all
+    select format('late interest %s was approved by who proposed it', late_interest_charge_id)
+    from late_interest_charge where approved_by_person_id = created_by_person_id
+    union all
+    select format('remittance %s was approved by who proposed it', withholding_remittance_id)
+    from withholding_remittance where approved_by_person_id = created_by_person_id
+    union all
     select format('payment request %s: one person took two steps', payment_request_id) from payment_request
     where requested_by_person_id in (verified_by_person_id, authorised_by_person_id)
        or verified_by_person_id = authorised_by_person_id
@@ -133,6 +142,72 @@ _SLIPS = """
     join payment_order o using (payment_order_id)
     where s.amount_minor <> coalesce(w.amount_minor, 0) or o.status <> 'DEBITED'
 """
+# What was withheld for others is what the treasury's accounts for it hold: withheld by orders that stand, less what is
+# ordered to be remitted. A remittance is the sum of what it collects.
+_WITHHELD = """
+    select format('treasury %s: what is withheld in %s is %s in the books, %s by payment orders and remittances',
+                  coalesce(b.agency_id, w.agency_id), coalesce(b.currency, w.currency), coalesce(b.balance, 0),
+                  coalesce(w.total, 0))
+    from (
+        select a.agency_id, a.currency, sum(a.credit_minor - a.debit_minor)::bigint as balance
+        from account_balance a
+        where a.account_code in (select account_code from account_mapping
+                                 where role = 'WHT' or starts_with(role, 'WHT-'))
+        group by 1, 2
+    ) b
+    full join (
+        select agency_id, currency, sum(amount)::bigint as total
+        from (
+            select o.treasury_agency_id as agency_id, o.currency, w.amount_minor as amount
+            from payment_order o join payment_order_withholding w using (payment_order_id)
+            where o.status in ('UNNUMBERED', 'ISSUED', 'DEBITED')
+            union all
+            select r.agency_id, r.currency, -r.amount_minor
+            from withholding_remittance r join payable p using (payable_id) where p.status in ('ORDERED', 'PAID')
+        ) moved group by 1, 2
+    ) w on (w.agency_id, w.currency) = (b.agency_id, b.currency)
+    where coalesce(b.balance, 0) <> coalesce(w.total, 0)
+    union all
+    select format('remittance %s of %s: what it collects sums to %s', r.withholding_remittance_id, r.amount_minor,
+                  coalesce(i.total, 0))
+    from withholding_remittance r
+    left join (select withholding_remittance_id, sum(amount_minor)::bigint as total from withholding_remittance_item
+               group by 1) i using (withholding_remittance_id)
+    where r.amount_minor <> coalesce(i.total, 0)
+    union all
+    select format('payment order %s withheld %s as %s, %s of it is in remittances', i.payment_order_id,
+                  w.amount_minor, i.withholding_code, i.total)
+    from (select payment_order_id, withholding_code, sum(amount_minor)::bigint as total
+          from withholding_remittance_item where live group by 1, 2) i
+    left join payment_order_withholding w using (payment_order_id, withholding_code)
+    where i.total > coalesce(w.amount_minor, 0)
+"""
+# A charge of late interest is owed once, with its own amount; the days of one payable's charges do not overlap.
+_INTEREST = """
+    select format('late interest %s of %s: its payable is of %s', c.late_interest_charge_id, c.amount_minor,
+                  coalesce(p.amount_minor, 0))
+    from late_interest_charge c left join payable p on p.payable_id = c.payable_id
+    where c.status = 'APPROVED' and c.amount_minor is distinct from p.amount_minor
+    union all
+    select format('late interest on payable %s is charged twice for %s', late_payable_id, from_on)
+    from (select late_payable_id, from_on, lag(until_on) over (partition by late_payable_id order by from_on) as before
+          from late_interest_charge where status in ('PROPOSED', 'APPROVED')) charged
+    where before >= from_on
+"""
+# What was paid of a payable by what its creditor owed is the sum of its offsets; a credit note set off has one.
+_OFFSETS = """
+    select format('payable %s: %s is set off, its offsets sum to %s', p.payable_id, p.offset_minor,
+                  coalesce(o.total, 0))
+    from payable p
+    left join (select payable_id, sum(amount_minor)::bigint as total from credit_offset where status = 'APPROVED'
+               group by 1) o using (payable_id)
+    where p.offset_minor <> coalesce(o.total, 0)
+    union all
+    select format('credit note %s of %s is %s, set off are %s', c.credit_note_id, c.total_minor, c.status,
+                  coalesce(o.amount_minor, 0))
+    from credit_note c left join credit_offset o on o.credit_note_id = c.credit_note_id and o.status = 'APPROVED'
+    where (c.status = 'OFFSET') <> (o.credit_offset_id is not null) or o.amount_minor <> c.total_minor
+"""
 # I7: the stock control account is what the books took in from numbered movements and from variances in flight.
 _STOCK = """
     select format('agency %s: the stock control account is %s, its movements and variances sum to %s', agency_id,
@@ -162,6 +237,9 @@ def problems(connection: Connection) -> list[Problem]:
         ("I5", _ORDERS),
         ("I5", _CREDITS),
         ("I5", _SLIPS),
+        ("I5", _WITHHELD),
+        ("I5", _INTEREST),
+        ("I5", _OFFSETS),
         ("I7", _STOCK),
         ("I9", _MAKERS),
         ("I10", _NUMBERS),

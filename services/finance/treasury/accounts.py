@@ -12,6 +12,9 @@ from sqlmodel import Session
 
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.ids import new_id
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
+from services.finance.approval.domain import Subject
 from services.finance.payables.domain import OutOfTurn, different_persons
 from services.finance.treasury import account_store as store
 from services.finance.treasury import domain, rows
@@ -114,6 +117,8 @@ def propose_payee_account(session: Session, new: NewPayeeAccount, *, person_id: 
             "version": 1,
         },
     )
+    subject = Subject(RoutedKind.PAYEE_ACCOUNT, payee_account_id, new.agency_id, None, frozenset(), person_id)
+    approval.begin(session, subject, at=at)
     return payee_account_id
 
 
@@ -126,6 +131,8 @@ def approve_payee_account(session: Session, payee_account_id: UUID, *, person_id
             metadata={"status": row.status, "needed": "PROPOSED"},
         )
     different_persons(person_id, {f"proposed payee account {payee_account_id}": row.created_by_person_id}, "approve it")
+    name = f"payee account {payee_account_id}"
+    approval.passed(session, payee_account_id, name, person_id=person_id, step="approve it")
     store.lock_accounts(session, row.agency_id)
     for before in store.approved_overlapping(session, row):
         # One that would have begun no earlier is put out of force from its first day on.

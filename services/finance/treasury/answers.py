@@ -357,6 +357,7 @@ class _Import:
                 "bank_reference": entry.bank_reference,
                 "end_to_end_id": entry.end_to_end_id,
                 "remittance": entry.remittance,
+                "transaction_code": entry.transaction_code,
                 "currency": entry.currency,
                 "amount_minor": entry.amount,
                 "direction": "DEBIT" if entry.debit else "CREDIT",

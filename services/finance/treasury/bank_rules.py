@@ -63,6 +63,8 @@ class Outcome(Enum):
     RETURNED = "RETURNED"
     CONFIRMED = "CONFIRMED"
     REPEATED = "REPEATED"
+    # Two persons said that it is a fee or interest of the bank.
+    BOOKED = "BOOKED"
     CONTRADICTED = "CONTRADICTED"
     UNMATCHED = "UNMATCHED"
 
@@ -142,7 +144,10 @@ def decide_entry(*, debit: bool, state: PaymentState, debit_seen: bool, return_s
 
 @dataclass(frozen=True)
 class Booked:
-    """One booked entry of a bank file. `amount` is above zero; `key` names the entry within its account."""
+    """One booked entry of a bank file. `amount` is above zero; `key` names the entry within its account.
+
+    `transaction_code` is what the bank calls the entry: ISO 20022's domain/family/sub-family, else its own code.
+    """
 
     key: str
     debit: bool
@@ -155,6 +160,7 @@ class Booked:
     instruction_reference: str
     remittance: str
     reason: str
+    transaction_code: str = ""
 
     @property
     def signed(self) -> int:

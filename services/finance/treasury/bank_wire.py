@@ -120,6 +120,7 @@ def entry_message(row: Row[Any], suggestions: Sequence[Suggestion] = ()) -> pb.B
         payment_order_id=str(row.payment_order_id or ""),
         payment_return_id=str(row.payment_return_id or ""),
         journal_entry_id=str(row.journal_entry_id or ""),
+        transaction_code=row.transaction_code,
         suggestions=[
             pb.MatchSuggestion(
                 payment_order_id=str(one.order.payment_order_id),

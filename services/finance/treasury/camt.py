@@ -139,8 +139,16 @@ def _booked(entry: Element, detail: Element | None) -> Booked:
         booked_on=booked_on,
         value_on=_day(entry, "ValDt", "BookgDt"),
         bank_reference=reference,
+        transaction_code=_transaction_code(entry),
         **_references(detail, entry),
     )
+
+
+def _transaction_code(entry: Element) -> str:
+    """BkTxCd (BankTransactionCodeStructure4): domain/family/sub-family, or the bank's own code; empty when unsaid."""
+    names = ("Domn/Cd", "Domn/Fmly/Cd", "Domn/Fmly/SubFmlyCd")
+    codes = [entry.text(f"BkTxCd/{name}", limit=4) for name in names]
+    return "/".join(codes) if all(codes) else entry.text("BkTxCd/Prtry/Cd", limit=_REFERENCE_MAX)
 
 
 def _part(whole: Booked, entry: Element, detail: Element, nth: int) -> Booked | None:

@@ -16,6 +16,9 @@ from chassis import outbox
 from chassis.errors import InvalidArgument, NotFound
 from chassis.ids import new_id
 from chassis.money import Money
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
+from services.finance.approval.domain import Subject
 from services.finance.payables.domain import OutOfTurn, different_persons
 from services.finance.treasury import account_store, accounts, domain, events, pack, pain001, rows
 from services.finance.treasury import run_store as store
@@ -104,6 +107,9 @@ def create(session: Session, new: NewRun, *, person_id: UUID, at: datetime) -> U
             for one, reason in selection.omitted
         ],
     )
+    total = Money(selection.total, currency)
+    subject = Subject(RoutedKind.PAYMENT_RUN, run_id, new.agency_id, total, frozenset(), person_id)
+    approval.begin(session, subject, at=at)
     return run_id
 
 
@@ -113,6 +119,7 @@ def approve(
     """Let a run go to the bank; the approver says how many payments and how much he saw."""
     row = _in_status(session, payment_run_id, "DRAFT", "approved")
     different_persons(person_id, {f"made payment run {payment_run_id}": row.created_by_person_id}, "approve it")
+    approval.passed(session, payment_run_id, f"payment run {payment_run_id}", person_id=person_id, step="approve it")
     total = Money(row.total_minor, row.currency)
     if (control_count, control_total) != (row.instruction_count, total):
         raise domain.RunChanged(
@@ -154,6 +161,7 @@ def give_up(session: Session, row: Row[Any], *, explanation: str, person_id: UUI
         cancelled_by_person_id=person_id,
         cancellation_explanation=explanation,
     )
+    approval.recall(session, row.payment_run_id)
     outbox.emit(session, events.RunCancelled(row.payment_run_id, row.agency_id, explanation, row.version + 1))
 
 

@@ -265,6 +265,7 @@ class BankEntryRow(FinanceTable, table=True):
     bank_reference: str = _text()
     end_to_end_id: str = _text()
     remittance: str = _text()
+    transaction_code: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     currency: str = _text()
     amount_minor: int = minor_field()
     direction: str = _text()

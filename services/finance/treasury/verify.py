@@ -97,8 +97,17 @@ _ACCOUNTS = """
 # I5: one entry of the bank for each debit and each return.
 _TWICE = """
     select format('%s entries of the bank are the %s of payment order %s', count(*), direction, payment_order_id)
-    from bank_entry where status = 'MATCHED'
+    from bank_entry where status = 'MATCHED' and payment_order_id is not null
     group by payment_order_id, payment_return_id, direction having count(*) > 1
+"""
+# A charge that is booked explains its entry of the bank with its own amount, and no payment does.
+_CHARGES = """
+    select format('bank charge %s of %s: its entry of the bank is %s of %s', c.bank_charge_id, c.amount_minor,
+                  e.outcome, e.amount_minor)
+    from bank_charge c join bank_entry e using (bank_entry_id)
+    where c.status = 'APPROVED'
+      and (e.outcome <> 'BOOKED' or e.amount_minor <> c.amount_minor or e.payment_order_id is not null
+           or e.journal_entry_id is distinct from c.journal_entry_id)
 """
 # I9: nobody approves or matches his own work.
 _MAKERS = """
@@ -106,6 +115,9 @@ _MAKERS = """
     where approved_by_person_id = created_by_person_id
     union all
     select format('payee account %s was approved by its maker', payee_account_id) from payee_account
+    where approved_by_person_id = created_by_person_id
+    union all
+    select format('bank charge %s was approved by who proposed it', bank_charge_id) from bank_charge
     where approved_by_person_id = created_by_person_id
     union all
     select format('bank entry %s was matched by who issued the order', b.bank_entry_id)
@@ -123,6 +135,7 @@ def problems(connection: Connection) -> list[Problem]:
         ("B3", _RUNS),
         ("B4", _ACCOUNTS),
         ("I5", _TWICE),
+        ("I5", _CHARGES),
         ("I9", _MAKERS),
     ):
         rows = connection.execute(text(f"select * from ({query}) as found limit {PROBLEMS_MAX}"))  # noqa: S608

@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,32 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc_tools
+from tests.integration.chassis.compiled import make_importable
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def _compile() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="kelola-greeter-"))
-    atexit.register(shutil.rmtree, folder, True)
-    source = folder / "protos" / "kelola" / "greeter" / "v1" / "greeter.proto"
-    source.parent.mkdir(parents=True)
-    shutil.copyfile(Path(__file__).with_suffix(".proto"), source)
-    well_known = Path(grpc_tools.__file__).parent / "_proto"
-    imports = [folder / "protos", ROOT / "protos", ROOT / "gen" / "third_party", well_known]
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "grpc_tools.protoc"),
-            *(f"-I{path}" for path in imports),
-            *(f"--python_out={folder}", f"--grpc_python_out={folder}"),
-            "kelola/greeter/v1/greeter.proto",
-        ],
-        check=True,
-    )
-    sys.path.append(str(folder))
-
-
-_compile()
+make_importable(Path(__file__).with_suffix(".proto"), "kelola.greeter.v1")
 
 import psycopg  # noqa: E402
 import sqlalchemy.exc  # noqa: E402

@@ -5,12 +5,7 @@ Its proto is compiled here, outside `protos/`.
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import shutil
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,32 +16,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-import grpc_tools
+from tests.integration.chassis.compiled import make_importable
 
-ROOT = Path(__file__).resolve().parents[3]
 MIGRATIONS = Path(__file__).with_name("parcels_migrations")
 
-
-def _compile() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="kelola-parcels-"))
-    atexit.register(shutil.rmtree, folder, True)
-    source = folder / "protos" / "kelola" / "parcels" / "v1" / "parcels.proto"
-    source.parent.mkdir(parents=True)
-    shutil.copyfile(Path(__file__).with_suffix(".proto"), source)
-    well_known = Path(grpc_tools.__file__).parent / "_proto"
-    imports = [folder / "protos", ROOT / "protos", ROOT / "gen" / "third_party", well_known]
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "grpc_tools.protoc"),
-            *(f"-I{path}" for path in imports),
-            *(f"--python_out={folder}", "kelola/parcels/v1/parcels.proto"),
-        ],
-        check=True,
-    )
-    sys.path.append(str(folder))
-
-
-_compile()
+make_importable(Path(__file__).with_suffix(".proto"), "kelola.parcels.v1")
 
 from sqlalchemy import MetaData, text  # noqa: E402
 from sqlalchemy.orm import registry  # noqa: E402

@@ -54,6 +54,19 @@ def test_a_call_sees_its_agencies_alone(db):
         assert seen(session) == {mine, theirs}
 
 
+def test_the_database_knows_what_is_done_and_by_whom_while_it_is_done(db):
+    asked = text("select current_setting('kelola.act', true), current_setting('kelola.person_id', true)")
+    call = parcels.call(agencies=frozenset({AGENCY}))
+    with db.begin(call) as work:
+        during = work.session.execute(asked).one()
+        work.reply(pb.Parcel())
+    with db.work([AGENCY], subject="timer") as session:
+        by_itself = session.execute(asked).one()
+
+    assert tuple(during) == (call.method.rpartition(".")[2], str(call.principal.person_id))
+    assert tuple(by_itself) == ("timer", "")
+
+
 def test_unset_and_empty_agencies_see_nothing(db):
     with db.work([AGENCY], subject="test") as session:
         add(session, uuid4())

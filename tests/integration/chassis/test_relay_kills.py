@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.chassis import parcels
-from tests.integration.chassis.parcels import ROOT, arrivals
+from tests.integration.chassis.compiled import ROOT
+from tests.integration.chassis.parcels import arrivals
 
 KILLS = 20
 

@@ -26,7 +26,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 from chassis.container import serve
 from chassis.grpc.health import HealthListResponse
 from chassis.testing import TestKeys, call_as, wait_until
-from tests.integration.chassis.greeter import POLICIES, ROOT, Denials, Greeter, GreeterService, greeter, pb, pb_grpc
+from tests.integration.chassis.compiled import ROOT
+from tests.integration.chassis.greeter import POLICIES, Denials, Greeter, GreeterService, greeter, pb, pb_grpc
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -21,7 +21,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 from chassis import telemetry
 from chassis.testing import TestKeys, call_as, refused, wait_until
-from tests.integration.chassis.greeter import POLICIES, ROOT, SECRET, Greeter, greeter, pb, pb_grpc
+from tests.integration.chassis.compiled import ROOT
+from tests.integration.chassis.greeter import POLICIES, SECRET, Greeter, greeter, pb, pb_grpc
 
 NAME = "kelola.greeter.v1.GreeterService"
 

@@ -18,7 +18,9 @@ from chassis.wire import to_date
 from kelola.finance.v1 import budget_pb2, budget_pb2_grpc, payables_pb2, payables_pb2_grpc
 from services.finance.billing import verify as billing_verify
 from services.finance.budget import verify as budget_verify
+from services.finance.documents import verify as documents_verify
 from services.finance.imprest import verify as imprest_verify
+from services.finance.ledger.joint import verify as joint_verify
 from services.finance.payables import verify as payables_verify
 from tests.integration.finance.books import FUND, YEAR, Agency, Books, minor, rid, rupiah
 
@@ -179,12 +181,15 @@ class Unit:
         return refused(getattr(self.budget, kind), self.funds(kind, items, **values), self.token(by))
 
     def problems(self) -> list[str]:
-        """What budget, payables, billing and imprests find wrong in the database."""
+        """What budget, payables, billing, imprests and documents find wrong in the database."""
         engine = create_engine(sqlalchemy_url(self.books.database.reader_url), poolclass=NullPool)
         with engine.connect() as connection:
             found = [
                 problem
-                for area in (budget_verify, payables_verify, billing_verify, imprest_verify)
+                for area in (
+                    *(budget_verify, payables_verify, billing_verify, imprest_verify, documents_verify),
+                    joint_verify,
+                )
                 for problem in area.problems(connection)
             ]
         return [f"{problem.invariant} {problem.what}" for problem in found]

@@ -126,7 +126,7 @@ def test_a_large_payment_is_authorised_only_after_its_route(desk: Desk):
     route = desk.approved(large, desk.token(HEAD))
     call_as(desk.payments.AuthorisePaymentRequest, desk.authorisation(large), budget_user)
 
-    assert early.reason == still.reason == "APPROVAL_MISSING"
+    assert early.reason == still.reason == "APPROVAL_ROUTE_OPEN"
     assert "Step 1: finance.budget_authority since" in early.message
     assert "Step 2" in still.metadata["open_steps"]
     assert route.status == approval_pb2.APPROVAL_STATUS_APPROVED
@@ -206,6 +206,17 @@ def test_a_deputy_decides_while_the_delegation_holds(desk: Desk):
     assert desk.open_for(as_deputy) == []
 
 
+def test_a_request_that_is_dated_back_escapes_no_rule(desk: Desk):
+    today = datetime.now(UTC).date()
+    desk.ruled(desk.rule(3, HEAD, 5_000_000, valid_from=to_date(today), display_name="New rule"))
+
+    request = desk.requested(50)
+    route = call_as(desk.stub.GetApproval, approval_pb2.GetApprovalRequest(name=name_of(request)), desk.token(HEAD))
+
+    assert request.requested_on == to_date(date(YEAR, 3, 20))
+    assert [step.display_name for step in route.steps] == ["Step 1", "Step 2", "New rule"]
+
+
 def test_a_rejected_request_goes_no_further(desk: Desk):
     request = desk.requested(20)
     reject = approval_pb2.RejectStepRequest(name=name_of(request), explanation="too early", request_id=rid())
@@ -216,7 +227,7 @@ def test_a_rejected_request_goes_no_further(desk: Desk):
     )
     late = refused(desk.stub.ApproveStep, desk.approval(request), desk.token(CHIEF))
 
-    assert (authorised.reason, authorised.metadata["status"]) == ("APPROVAL_MISSING", "REJECTED")
+    assert (authorised.reason, authorised.metadata["status"]) == ("APPROVAL_ROUTE_ENDED", "REJECTED")
     assert late.reason == "APPROVAL_OUT_OF_TURN"
 
 

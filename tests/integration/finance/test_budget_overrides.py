@@ -11,7 +11,7 @@ import pytest
 
 from chassis.testing import call_as, refusal, refused
 from chassis.wire import to_date
-from kelola.finance.v1 import budget_override_pb2, budget_pb2
+from kelola.finance.v1 import budget_override_pb2, budget_pb2, ledger_pb2
 from tests.integration.finance.books import YEAR, Books, minor, rid
 from tests.integration.finance.changing import FREEZE, MATERIALS, SUPPLEMENTARY, SUPPLIES, Changing, changed
 from tests.integration.finance.funds import Unit, a_document, an_item, new_line
@@ -257,6 +257,58 @@ def test_a_node_that_only_warns_lets_pass_records_and_tells(unit: Changing):
         ).fetchall()
     assert [kind.rpartition(".")[2] for (kind,) in told] == ["FundsWentOverLimit", "FundsReserved"]
     assert unit.problems() == []
+
+
+def over_limits(unit: Changing) -> list[tuple[str, int, int]]:
+    """(document number, available, over by) in whole rupiah of what went over limits in the unit, the oldest first."""
+    request = budget_override_pb2.ListFundsOverLimitsRequest(agency_id=str(unit.agency_id))
+    listed = call_as(unit.overrides.ListFundsOverLimits, request, unit.token("budget_officer")).funds_over_limits
+    return [
+        (one.document.document_number, minor(one.available) // 100, minor(one.over_by) // 100)
+        for one in reversed(listed)
+    ]
+
+
+def test_a_manual_entry_that_passes_a_warning_node_is_recorded_and_told(unit: Changing):
+    a = a_warning_line(unit, 100)
+    unit.agency.post(unit.agency.spending(a, 100))
+
+    over = unit.agency.post(unit.agency.spending(a, 30))
+
+    entry_id = over.name.rpartition("/")[2]
+    assert unit.figures(a) == (0, 0, 130, 0, 0, -30)
+    assert over_limits(unit) == [(entry_id, 0, 30)]
+    with psycopg.connect(unit.books.superuser_url) as connection:
+        told = connection.execute(
+            "select count(*) from outbox where key = %s and type like %s", (entry_id, "%FundsWentOverLimit")
+        ).fetchone()
+    assert told == (1,)
+    assert unit.problems() == []
+
+
+def test_entries_of_one_batch_pass_a_warning_node_one_after_the_other(unit: Changing):
+    a, (b,) = a_warning_line(unit, 100), unit.lines_of((MATERIALS, 50))
+    entries = [unit.agency.spending(line, amount) for line, amount in ((a, 90), (a, 20), (b, 60), (a, 5))]
+    request = ledger_pb2.BatchCreateJournalEntriesRequest(
+        agency_id=str(unit.agency_id), journal_entries=entries, request_id=rid()
+    )
+
+    reply = call_as(unit.books.ledger.BatchCreateJournalEntries, request, unit.agency.accountant)
+
+    # The third has no funds on its own line, which stops; it changes nothing for the others.
+    ids = [one.journal_entry.name.rpartition("/")[2] for one in reply.results]
+    assert [bool(one) for one in ids] == [True, True, False, True]
+    assert over_limits(unit) == [(ids[1], 10, 10), (ids[3], -10, 15)]
+    assert unit.problems() == []
+
+
+def test_a_reversal_over_a_warning_limit_warns_nobody(unit: Changing):
+    a = a_warning_line(unit, 100)
+    over = unit.agency.post(unit.agency.spending(a, 130))
+
+    unit.agency.reverse(over)
+
+    assert (unit.figures(a)[-1], len(over_limits(unit))) == (100, 1)
 
 
 def test_a_release_on_a_line_over_its_limit_warns_nobody(unit: Changing):

@@ -9,12 +9,15 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from chassis.migrate import sqlalchemy_url
+from chassis.wire import to_date
+from services.finance.billing import verify as billing_verify
 from services.finance.budget import verify
 from tests.integration.finance.books import YEAR, Books
 from tests.integration.finance.changing import FREEZE, MATERIALS, SUPPLEMENTARY, SUPPLIES, changed
+from tests.integration.finance.ending import NEXT, Ending
 from tests.integration.finance.funds import GOODS, Unit, an_item
-from tests.integration.finance.test_budget_year_end import Ending
 from tests.integration.finance.test_budget_years import Building
+from tests.integration.finance.works import WORKS, Contract
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,11 @@ def lived(books: Books) -> dict[str, str]:
     (ended,) = ending.lines(500)
     ending.did("ObligateFunds", [an_item(ended, 70)])
     (following,) = ending.next_year(0)
+    bridge = Contract(ending, 1_000)
+    bridge.paid(bridge.prepaid(200).payable_id)
+    (going_on,) = ending.next_year(0, account=WORKS)
     year_end = ending.ended()
+    bridge.certified(400, billed_on=to_date(date(NEXT, 3, 20)))
     assert unit.problems() == []
     return {
         "line": line,
@@ -42,6 +49,9 @@ def lived(books: Books) -> dict[str, str]:
         "ended": ended,
         "following": following,
         "year_end": year_end.budget_year_end_id,
+        "paid_in_advance": bridge.line,
+        "going_on": going_on,
+        "contract_line": bridge.line_id,
     }
 
 
@@ -99,9 +109,29 @@ BROKEN = {
         "F7",
         "update budget_line set reserved_minor = reserved_minor + 1 where budget_line_id = :ended",
     ),
+    "an advance that the year's end did not close": (
+        "F7",
+        "update budget_year_end_line set closed_advances_minor = closed_advances_minor - 1"
+        " where budget_line_id = :paid_in_advance",
+    ),
     "more carried in than was carried out": (
         "F7",
         "update budget_line set carried_in_minor = carried_in_minor + 1 where budget_line_id = :following",
+    ),
+}
+
+
+BROKEN_ADVANCES = {
+    "an advance that is neither open nor closed": (
+        "update funds_movement set paid_minor = paid_minor - 1"
+        " where kind = 'CLOSE_ADVANCE' and position_document_line_id = :contract_line"
+    ),
+    "an advance that is open again after its year": (
+        "update funds_position set advanced_minor = 1"
+        " where document_line_id = :contract_line and budget_line_id = :going_on"
+    ),
+    "a recovery that no bill made": (
+        "update contract_line set recovered_minor = recovered_minor + 1 where document_line_id = :contract_line"
     ),
 }
 
@@ -112,7 +142,7 @@ def problems_after(books: Books, statements: str, names: dict[str, str]) -> set[
         for statement in statements.split(";"):
             used = {name: value for name, value in names.items() if f":{name}" in statement}
             connection.execute(text(statement), used)
-        found = {problem.invariant for problem in verify.problems(connection)}
+        found = {problem.invariant for area in (verify, billing_verify) for problem in area.problems(connection)}
         connection.rollback()
     return found
 
@@ -122,6 +152,11 @@ def test_verify_finds_what_was_broken_in_the_acts_of_the_budget(books: Books, li
     invariant, statements = BROKEN[what]
 
     assert invariant in problems_after(books, statements, lived)
+
+
+@pytest.mark.parametrize("what", BROKEN_ADVANCES)
+def test_verify_finds_an_advance_that_its_account_does_not_bear_out(books: Books, lived: dict[str, str], what: str):
+    assert "F5" in problems_after(books, BROKEN_ADVANCES[what], lived)
 
 
 def test_the_table_refuses_a_hard_stop_below_zero_whatever_code_runs(books: Books):

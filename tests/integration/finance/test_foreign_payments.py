@@ -11,8 +11,6 @@ import pytest
 from chassis.testing import call_as, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import (
-    billing_pb2,
-    billing_pb2_grpc,
     budget_override_pb2,
     budget_pb2,
     payables_pb2,
@@ -280,27 +278,3 @@ def test_a_requisition_is_used_up_by_its_order_by_share_and_opened_again_when_th
 
     assert unit.figures(line)[:2] == (15_000_000, 0)
     assert unit.all_problems() == []
-
-
-def test_advances_and_bills_are_for_contracts_in_the_currency_of_the_line(unit: Abroad):
-    (line,) = unit.lines(20_000_000)
-    currency = unused_currency()
-    unit.rated(currency, date(YEAR, 3, 10), "15000")
-    contract = a_document(budget_pb2.FUNDS_DOCUMENT_KIND_CONTRACT)
-    unit.did("ObligateFunds", [unit.foreign_item(line, 100, currency)], document=contract)
-    stub = billing_pb2_grpc.BillingServiceStub(unit.books.service.channel)
-    terms = billing_pb2.ContractTerms(
-        agency_id=str(unit.agency_id),
-        contract_id=contract.document_id,
-        supplier_id=str(uuid4()),
-        supplier_class=billing_pb2.SUPPLIER_CLASS_SMALL,
-        retention_kind=billing_pb2.RETENTION_KIND_WITHHELD,
-        signed_on=to_date(date(YEAR, 3, 10)),
-        maintenance_until=to_date(date(YEAR, 9, 10)),
-        tax_rate=quantity("0.11"),
-    )
-    request = billing_pb2.CreateContractTermsRequest(contract_terms=terms, request_id=rid())
-
-    refusal = refused(stub.CreateContractTerms, request, unit.token("invoice_clerk"))
-
-    assert (refusal.reason, refusal.metadata["currency"]) == ("FOREIGN_ACT_UNSUPPORTED", currency)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from chassis.money import Money
 from chassis.testing import call_as
 from chassis.wire import to_date, to_money
 from kelola.finance.v1 import payables_pb2
-from tests.integration.finance.abroad import Abroad, ForeignPurchase
+from tests.integration.finance.abroad import Abroad, ForeignPurchase, unused_currency
 from tests.integration.finance.bank import Bank, entry
 from tests.integration.finance.books import YEAR, Books, minor
-from tests.integration.finance.changing import TRAVEL
-from tests.integration.finance.test_budget_year_end import NEXT, Ending
+from tests.integration.finance.changing import SUPPLIES, TRAVEL
+from tests.integration.finance.ending import NEXT, Ending
+from tests.integration.finance.test_budget_years import Building
 
 CASH, DOLLARS, FXD, RK_A = "1.1.01.01", "1.1.01.07", "8.5.03.90", "3.1.03.01"
 
@@ -137,4 +139,52 @@ def test_obligation_and_debt_go_over_a_years_end_in_dollars(books: Books):
         unit.payables.GetPayable, payables_pb2.GetPayableRequest(name=payable.name), unit.token("invoice_clerk")
     )
     assert (minor(seen.amount), minor(seen.foreign_amount)) == (3_120_000_00, 200_00)
+    assert unit.all_problems() == []
+
+
+class AbroadBuilding(Abroad, Building):
+    """A unit with contracts of several years in other currencies."""
+
+    def abroad(self, line: str, currency: str, *amounts: int) -> Any:
+        """The request to authorise slices of whole units of a currency from this year on."""
+        request = self.contract(line, *amounts)
+        contract = request.multi_year_authorisation
+        for amount in (contract.ceiling, contract.price, *(part.amount for part in contract.slices)):
+            amount.currency_code = currency
+        return request
+
+
+def test_each_slice_of_a_foreign_contract_is_obligated_at_the_rate_of_its_years_opening(books: Books):
+    unit = AbroadBuilding(books)
+    currency = unused_currency()
+    unit.rated(currency, date(YEAR, 2, 1), "15000")
+    unit.rated(currency, date(NEXT, 1, 2), "16000")
+    (line,) = unit.lines_of((SUPPLIES, 20_000_000))
+
+    contract = unit.authorised(unit.abroad(line, currency, 1_000, 500))
+    (opened,) = unit.next_year(9_000_000)
+
+    assert unit.figures(line)[1] == 15_000_000
+    assert unit.figures(opened) == (0, 8_000_000, 0, 0, 0, 1_000_000)
+    assert minor(unit.now(contract).future) == 0
+    assert unit.all_problems() == []
+    # A month's end revalues the second year's slice alone, in its own currency.
+    unit.rated(currency, date(NEXT, 1, 31), "16500")
+    unit.revalued(date(NEXT, 1, 31), budget_line_id=opened)
+    assert unit.figures(opened)[1] == 8_250_000
+    assert unit.all_problems() == []
+
+
+def test_a_slice_whose_rate_is_not_known_waits_as_a_listed_exception(books: Books):
+    unit = AbroadBuilding(books)
+    currency = unused_currency()
+    unit.rated(currency, date(YEAR, 2, 1), "15000")
+    (line,) = unit.lines_of((SUPPLIES, 20_000_000))
+    contract = unit.authorised(unit.abroad(line, currency, 1_000, 500))
+
+    (opened,) = unit.next_year(9_000_000)
+
+    assert unit.figures(opened)[1] == 0
+    assert f"rate of {currency}" in unit.now(contract).slices[1].exception
+    assert unit.waiting() == [contract.name]
     assert unit.all_problems() == []

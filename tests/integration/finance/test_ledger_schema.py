@@ -59,7 +59,10 @@ def test_the_app_sees_no_books_without_an_agency_and_edits_no_line(books: Books,
     with engine.connect() as connection:
         seen = {
             table: connection.execute(text(f"select count(*) from {table}")).scalar_one()
-            for table in ("journal_entry", "journal_line", "account_balance", "fiscal_period", "budget_line")
+            for table in (
+                *("journal_entry", "journal_line", "account_balance", "account_turnover"),
+                *("fiscal_period", "budget_line"),
+            )
         }
         rights = {
             (table, right): connection.execute(

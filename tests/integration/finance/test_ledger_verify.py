@@ -85,6 +85,10 @@ TAMPERINGS = {
         "update account_balance set credit_minor = credit_minor + 1 where agency_id = :agency",
         {"I3"},
     ),
+    "a kept day": (
+        "update account_turnover set credit_minor = credit_minor + 1 where agency_id = :agency",
+        {"I3"},
+    ),
     "a kept functional balance": (
         "update account_balance set functional_credit_minor = functional_credit_minor + 1"
         " where agency_id = :agency and account_code = '1.1.01.07'",

@@ -22,7 +22,25 @@ from chassis.settings import ROOT
 from chassis.testing import Refusal, TestKeys, call_as, refused, running
 from chassis.wire import from_money, to_date, to_money
 from cli.load.chart import Pack, dimension_value, mapping, rows_of
-from kelola.finance.v1 import account_pb2, budget_pb2, budget_pb2_grpc, ledger_pb2, year_end_pb2, year_end_pb2_grpc
+from cli.load.classes import class_mappings, combination_rules, reporting_classes
+from kelola.finance.v1 import (
+    account_pb2,
+    attachment_pb2,
+    attachment_pb2_grpc,
+    budget_pb2,
+    budget_pb2_grpc,
+    carry_over_pb2,
+    carry_over_pb2_grpc,
+    combination_rule_pb2,
+    combination_rule_pb2_grpc,
+    joint_entry_pb2,
+    joint_entry_pb2_grpc,
+    ledger_pb2,
+    reporting_class_pb2,
+    reporting_class_pb2_grpc,
+    year_end_pb2,
+    year_end_pb2_grpc,
+)
 from kelola.finance.v1 import fiscal_calendar_pb2 as calendar_pb2
 from services.finance.budget import verify as budget_verify
 from services.finance.ledger import verify as ledger_verify
@@ -305,3 +323,146 @@ def test_no_amount_is_rounded_to_two_decimals(office: Office):
 
     assert office.balances(LAST_DAY) == {"80.1": 1, "20.1": -1}
     assert office.available() == 899_999
+
+
+def test_the_countrys_own_rules_say_which_combinations_may_be_posted(office: Office):
+    office.ready()
+    stub = combination_rule_pb2_grpc.CombinationRuleServiceStub(office.books.service.channel)
+    request = combination_rule_pb2.BatchCreateCombinationRulesRequest(
+        combination_rules=combination_rules(SEMBARA), request_id=rid()
+    )
+    call_as(stub.BatchCreateCombinationRules, request, office.agency.accountant)
+    tag = {"basis": account_pb2.BASIS_ACCRUAL, "fund_code": FUND, "budget_line_id": office.lines[1]}
+    cost = ledger_pb2.JournalLine(account_code="80.2", debit=thousandths(5), **tag)
+    debt = ledger_pb2.JournalLine(account_code="20.1", credit=thousandths(5), **tag)
+
+    why = office.agency.refused(office.agency.entry(cost, debt, on=date(2025, 8, 1)))
+
+    assert (why.reason, why.metadata["rule"], why.metadata["on"]) == (
+        "COMBINATION_FORBIDDEN",
+        "REPAIRS-PLACE",
+        "2025-08-01",
+    )
+    office.spent(5, date(2025, 8, 1))
+
+
+def test_the_countrys_own_mapping_gives_the_classes_of_its_reports(office: Office):
+    office.ready()
+    office.spent(150_125, date(2025, 8, 1))
+    stub = reporting_class_pb2_grpc.ReportingClassServiceStub(office.books.service.channel)
+    classes = reporting_class_pb2.BatchCreateReportingClassesRequest(
+        reporting_classes=reporting_classes(SEMBARA), request_id=rid()
+    )
+    call_as(stub.BatchCreateReportingClasses, classes, office.agency.accountant)
+    mappings = reporting_class_pb2.BatchCreateClassMappingsRequest(
+        class_mappings=class_mappings(SEMBARA), request_id=rid()
+    )
+    call_as(stub.BatchCreateClassMappings, mappings, office.agency.accountant)
+
+    agency_id = str(office.agency.agency_id)
+    execution = call_as(
+        stub.GetExecutionByClass,
+        reporting_class_pb2.GetExecutionByClassRequest(agency_id=agency_id, fiscal_year=YEAR, scheme="GFSM2014"),
+        office.token("finance.budget_officer"),
+    )
+    turnover = call_as(
+        stub.GetTurnoverByClass,
+        reporting_class_pb2.GetTurnoverByClassRequest(
+            agency_id=agency_id, basis=account_pb2.BASIS_ACCRUAL, scheme="GFSM2014", as_of=to_date(LAST_DAY)
+        ),
+        office.agency.accountant,
+    )
+
+    assert {row.class_code: row.figures.expended for row in execution.rows} == {
+        "22": thousandths(150_125),
+        "31": thousandths(0),
+    }
+    # Debts have no class in this country's mapping: they are shown as that, not left out.
+    assert {row.class_code: row.balance for row in turnover.rows} == {
+        "": thousandths(-150_125),
+        "22": thousandths(150_125),
+    }
+    assert [one.debit for one in turnover.totals] == [thousandths(150_125)]
+
+
+def test_balances_go_over_on_the_first_day_of_the_countrys_own_year(office: Office):
+    agency, first_day = office.agency, date(2026, 7, 1)
+    codes = [f"30.{name}" for name in ("old", "new")]
+    accounts = [
+        account_pb2.Account(
+            code=code,
+            parent_code="30",
+            display_name=code,
+            kind=account_pb2.ACCOUNT_KIND_EQUITY,
+            normal_side=account_pb2.NORMAL_SIDE_CREDIT,
+            basis=account_pb2.BASIS_ACCRUAL,
+            postable=True,
+            valid_from=to_date(FIRST_DAY),
+        )
+        for code in codes
+    ]
+    request = account_pb2.BatchCreateAccountsRequest(accounts=accounts, request_id=rid())
+    call_as(office.books.accounts.BatchCreateAccounts, request, agency.accountant)
+    line = {"basis": account_pb2.BASIS_ACCRUAL, "fund_code": FUND}
+    agency.post(
+        agency.entry(
+            ledger_pb2.JournalLine(account_code=codes[0], debit=thousandths(7), **line),
+            ledger_pb2.JournalLine(account_code="30.1", credit=thousandths(7), **line),
+            on=LAST_DAY,
+        )
+    )
+    agency.open_year(YEAR + 1, currency=CURRENCY)
+    stub = carry_over_pb2_grpc.CarryOverServiceStub(office.books.service.channel)
+    succession = carry_over_pb2.CodeSuccession(
+        segment=combination_rule_pb2.CLASSIFICATION_SEGMENT_ACCOUNT,
+        old_code=codes[0],
+        new_code=codes[1],
+        effective_on=to_date(first_day),
+        is_default=True,
+        legal_source="made up",
+    )
+    named = carry_over_pb2.BatchCreateCodeSuccessionsRequest(code_successions=[succession], request_id=rid())
+    call_as(stub.BatchCreateCodeSuccessions, named, agency.accountant)
+
+    carried = carry_over_pb2.CarryOverBalancesRequest(agency_id=str(agency.agency_id), year=YEAR + 1, request_id=rid())
+    call_as(stub.CarryOverBalances, carried, agency.authority())
+
+    assert office.balances(LAST_DAY) == {codes[0]: 7, "30.1": -7}
+    assert office.balances(first_day) == {codes[1]: 7, "30.1": -7}
+    assert office.problems() == []
+
+
+def test_the_pair_between_offices_and_the_papers_are_the_packs(sembara: Books):
+    one, other, purse = (sembara.agency(year=YEAR, currency=CURRENCY) for _ in range(3))
+    ids = [agency.agency_id for agency in (one, other, purse)]
+
+    def leg(agency: Agency, **side: Any) -> joint_entry_pb2.JointEntryLeg:
+        own = ledger_pb2.JournalLine(basis=account_pb2.BASIS_ACCRUAL, fund_code=FUND, account_code="30.1", **side)
+        return joint_entry_pb2.JointEntryLeg(agency_id=str(agency.agency_id), lines=[own])
+
+    act = call_as(
+        joint_entry_pb2_grpc.JointEntryServiceStub(sembara.service.channel).CreateJointEntry,
+        joint_entry_pb2.CreateJointEntryRequest(
+            joint_entry=joint_entry_pb2.JointEntry(
+                treasury_agency_id=str(purse.agency_id),
+                effective_on=to_date(date(2025, 9, 1)),
+                description="handed over",
+                legs=[leg(one, debit=thousandths(1_234)), leg(other, credit=thousandths(1_234))],
+            ),
+            request_id=rid(),
+        ),
+        sembara.token(ids),
+    )
+    picture = attachment_pb2.CreateAttachmentContentRequest(
+        attachment_content=attachment_pb2.AttachmentContent(agency_id=str(one.agency_id), media_type="image/png"),
+        data=b"\x89PNG\r\n\x1a\n",
+        request_id=rid(),
+    )
+    upload = attachment_pb2_grpc.AttachmentServiceStub(sembara.service.channel).CreateAttachmentContent
+
+    debits = [
+        [(line.account_code, from_money(line.debit).minor) for line in leg.lines if line.HasField("debit")]
+        for leg in act.legs
+    ]
+    assert debits == [[("30.1", 1_234)], [("33.1", 1_234)], [("13.1", 1_234)]]
+    assert refused(upload, iter([picture]), one.accountant).reason == "MEDIA_TYPE_NOT_ALLOWED"

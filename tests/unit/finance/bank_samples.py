@@ -27,12 +27,18 @@ def entry(
     on: date = DAY,
     edition: str = "08",
     detail: str = "",
+    code: str = "",
 ) -> str:
-    """One Ntry, over whole rupiah."""
+    """One Ntry, over whole rupiah; `code` is domain/family/sub-family of its BkTxCd."""
     reference = f"B{uuid4().hex[:16]}" if reference is None else reference
     said = f"<Sts><Cd>{status}</Cd></Sts>" if edition == "08" else f"<Sts>{status}</Sts>"
     servicer = f"<AcctSvcrRef>{reference}</AcctSvcrRef>" if reference else ""
     refs = f"<Refs><EndToEndId>{e2e}</EndToEndId></Refs>" if e2e else ""
+    kind = "<BkTxCd/>"
+    if code:
+        domain, family, sub_family = code.split("/")
+        names = f"<Fmly><Cd>{family}</Cd><SubFmlyCd>{sub_family}</SubFmlyCd></Fmly>"
+        kind = f"<BkTxCd><Domn><Cd>{domain}</Cd>{names}</Domn></BkTxCd>"
     remittance = f"<RmtInf><Ustrd>{text}</Ustrd></RmtInf>" if text else ""
     details = (
         f"<NtryDtls><TxDtls>{refs}{remittance}{detail}</TxDtls></NtryDtls>" if refs or remittance or detail else ""
@@ -40,7 +46,7 @@ def entry(
     return (
         f'<Ntry><NtryRef>1</NtryRef><Amt Ccy="{currency}">{rupiah_text(amount)}</Amt>'
         f"<CdtDbtInd>{'DBIT' if debit else 'CRDT'}</CdtDbtInd>{said}<BookgDt><Dt>{on}</Dt></BookgDt>"
-        f"<ValDt><Dt>{on}</Dt></ValDt>{servicer}<BkTxCd/>{details}</Ntry>"
+        f"<ValDt><Dt>{on}</Dt></ValDt>{servicer}{kind}{details}</Ntry>"
     )
 
 

@@ -54,7 +54,7 @@ def subject(amount: int = 1_000, codes: frozenset[tuple[str, str]] = frozenset({
 
 
 def route(*rules: Rule, of: Subject | None = None) -> Route:
-    return domain.routed(rules, of or subject(), DAY, [uuid4() for _ in rules], AT)
+    return domain.routed(rules, of or subject(), [uuid4() for _ in rules], AT)
 
 
 def caller(*roles: str, deputies: tuple[Deputy, ...] = (), person_id: UUID | None = None) -> Caller:
@@ -93,6 +93,35 @@ def test_both_prefixes_must_hold_on_one_line():
 
     assert not domain.applies(rule(organisation_prefix="1.02", account_prefix="5.1"), mixed, DAY)
     assert domain.applies(rule(organisation_prefix="2", account_prefix="5.1"), mixed, DAY)
+
+
+@pytest.mark.parametrize(("amount_from", "taken"), [(0, True), (1, False)])
+def test_what_is_about_no_amount_takes_the_rules_that_begin_at_zero(amount_from: int, taken: bool):
+    without = replace(subject(), amount=None)
+
+    assert domain.applies(rule(amount_from=Money(amount_from, "IDR")), without, DAY) is taken
+
+
+@pytest.mark.parametrize(
+    ("head", "taken"),
+    [(("1.02", "5.1.02.01"), True), (("", ""), True), (("1", "5"), True), (("1.02", "5.2"), False), (("2", ""), False)],
+)
+def test_a_head_stands_for_all_that_is_below_it(head: tuple[str, str], taken: bool):
+    heads = replace(subject(codes=frozenset({head})), of_heads=True)
+
+    assert domain.applies(rule(organisation_prefix="1.02", account_prefix="5.1.02"), heads, DAY) is taken
+
+
+def test_a_route_anew_has_the_same_steps_and_no_decision():
+    model = approved(route(rule(1, "chief"), rule(2, "head", approvers=2)), caller("chief"))
+
+    again = domain.anew(model, model.subject, [uuid4(), uuid4()], AT)
+
+    assert [(step.role, step.approvers, step.status) for step in again.steps] == [
+        ("chief", 1, StepStatus.OPEN),
+        ("head", 2, StepStatus.WAITING),
+    ]
+    assert again.persons == frozenset()
 
 
 def test_steps_open_one_after_the_other_and_equal_numbers_together():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import InvalidArgument
 from services.finance.billing import domain
-from services.finance.billing.domain import BilledLine, ContractLine, Guarantee
+from services.finance.billing.domain import Advanced, BilledLine, ContractLine, Guarantee
 from services.finance.budget.domain import Buckets, Document, DocumentKind, Key, Line, Position
 from services.finance.budget.movements import FundsAct
 
@@ -153,3 +153,34 @@ def test_a_bill_names_known_lines_once():
         domain.same_lines(known, [first, first])
     with pytest.raises(InvalidArgument, match="no line of this contract"):
         domain.same_lines(known, [uuid4()])
+
+
+def test_what_a_bill_recovers_of_a_foreign_advance_stands_at_what_was_paid():
+    # USD 200 were paid at 15 200; a bill of 400 recovers 80 of them.
+    one = bill(line(prepaid=200, advance_worth=3_040_000), 400)
+
+    this_year = domain.recovered_worth(one, Advanced(200, 3_040_000), settled=1_216_000)
+    closed = domain.recovered_worth(one, Advanced(0, 0), settled=0)
+    # 30 of this year at 16 000, 50 of the 170 that an earlier year closed at 2 560 000.
+    both = domain.recovered_worth(one, Advanced(30, 480_000), settled=480_000)
+
+    assert (this_year, closed, both) == (1_216_000, 1_216_000, 480_000 + 752_941)
+
+
+@given(
+    st.integers(1, 10**9),
+    st.integers(1, 10**14),
+    st.lists(st.integers(1, 10**9), max_size=20),
+)
+def test_bills_recover_the_whole_worth_of_an_advance_that_was_closed(prepaid: int, worth: int, grosses: list[int]):
+    """Whatever the bills and rounding: never below zero, and the last one leaves nothing on the account."""
+    one, left = line(10 * prepaid, prepaid=prepaid), worth
+    for gross in [*grosses, 10 * prepaid]:
+        if one.billed == one.price:
+            break
+        last = one.price - one.billed <= gross
+        billed = bill(replace(one, advance_worth=left), min(gross, one.price - one.billed), final=last)
+        left -= domain.recovered_worth(billed, Advanced(0, 0), settled=0)
+        one = after(one, billed)
+        assert left >= 0
+        assert (left == 0) >= (one.recovered == one.prepaid)

@@ -17,12 +17,14 @@ from services.finance.budget.domain import (
     DocumentKind,
     Key,
     Line,
+    MovementKind,
     Position,
     SamePerson,
 )
+from services.finance.budget.span import Span
 from services.finance.budget.yearend import domain
 from services.finance.budget.yearend.domain import Decision, YearEnd, YearEndAct, YearEndStatus
-from services.finance.classification.fiscal_calendar import CALENDAR_YEAR, Period
+from services.finance.classification.fiscal_calendar import CALENDAR_YEAR, FiscalCalendar, Period
 
 AGENCY, MAKER, CHECKER = uuid4(), uuid4(), uuid4()
 NOW = datetime(2026, 1, 2, 8, tzinfo=UTC)
@@ -141,13 +143,13 @@ def test_shares_of_quantity_go_on_where_they_were():
     assert carried.schedule == {Period(2026, 1): 67}
 
 
-def test_what_is_to_be_carried_needs_a_line_and_orders_advances_and_overrides_block():
+def test_what_is_to_be_carried_needs_a_line_and_orders_and_overrides_block():
     line = a_line(2025, 1_000, Buckets(ordered=1, advanced=2), override=3)
     act = YearEndAct(
         a_year_end(), [line], [a_position(line, obligated=5)], next_lines={}, new_id=uuid4, calendar=CALENDAR_YEAR
     )
 
-    assert len(act.blockers()) == 4
+    assert len(act.blockers()) == 3
 
 
 def test_any_year_ends_with_nothing_lost(seed: int):
@@ -187,3 +189,63 @@ def test_another_person_ends_the_year_once():
     approved = domain.decide(proposed, YearEndStatus.APPROVED, by=CHECKER, at=NOW)
     with pytest.raises(domain.YearEndNotProposed):
         domain.decide(approved, YearEndStatus.REJECTED, by=UUID(int=1), at=NOW)
+
+
+def test_n11_an_advance_is_spent_in_its_year_and_the_rest_of_its_contract_carried():
+    line, following = a_line(2025, 1_000), a_line(2026)
+    contract = replace(
+        a_position(line, obligated=480, advanced=120, expended=20, paid=380), total=1_000, liquidated=520
+    )
+
+    act = ended(a_year_end(), line, following, contract)
+
+    (result,) = act.results()
+    assert (result.revised, result.paid, result.closed_advances, result.lapsed, result.carried) == (
+        1_000,
+        500,
+        120,
+        0,
+        500,
+    )
+    assert act.lines[line.budget_line_id].buckets == Buckets(paid=500)
+    before, after = act.positions
+    assert (before.buckets, before.closed) == (Buckets(paid=500), True)
+    assert (after.buckets, after.total, after.liquidated) == (Buckets(obligated=480, expended=20), 1_000, 520)
+    closing = act.ended[0]
+    assert (closing.kind, closing.changes) == (MovementKind.CLOSE_ADVANCE, Buckets(advanced=-120, paid=120))
+    assert (closing.document.kind, closing.document.document_id) == (
+        DocumentKind.YEAR_END,
+        act.year_end.budget_year_end_id,
+    )
+    assert closing.position_document_line_id == contract.key.document_line_id
+    assert closing.liquidates_movement_id == contract.opening_movement_id
+
+
+def test_an_advance_alone_is_closed_under_any_calendar_and_any_decision():
+    line, following = a_line(2026, 300), a_line(2027)
+    contract = replace(a_position(line, advanced=200), total=200, liquidated=200)
+
+    # Sembara's year 2026 is July 2025 to June 2026.
+    act = YearEndAct(
+        a_year_end(fiscal_year=2026, default=Decision.CANCEL, opened_on=date(2026, 7, 1)),
+        [line.moved(contract.buckets), following],
+        [contract],
+        next_lines={},
+        new_id=uuid4,
+        calendar=FiscalCalendar(first_month=7, named_by_its_end=True),
+    )
+    act.end({})
+
+    assert act.blockers() == []
+    assert [one.kind for one in act.ended] == [MovementKind.CLOSE_ADVANCE]
+    assert act.results()[0].paid == 200
+
+
+def test_a_project_ends_with_the_last_year_of_its_span():
+    project = a_line(2024, 500, span=Span(date(2024, 1, 1), date(2026, 1, 1), 2025))
+    longer = a_line(2024, 500, span=Span(date(2024, 1, 1), date(2027, 1, 1), 2026))
+    act = YearEndAct(a_year_end(), [project, longer], [], next_lines={}, new_id=uuid4, calendar=CALENDAR_YEAR)
+
+    act.end({})
+
+    assert [(one.budget_line_id, one.lapsed) for one in act.results()] == [(project.budget_line_id, 500)]

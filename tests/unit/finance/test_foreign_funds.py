@@ -175,7 +175,7 @@ def test_an_act_that_knows_no_foreign_funds_is_refused_whole():
     order = ledger.ordered(100_00, "15000")
 
     with pytest.raises(ForeignActUnsupported) as refusal:
-        ledger.act("15000").order_prepayment(order.key, 500_000_00)
+        ledger.act("15000").voucher(order.key, 500_000_00, whole=False)
 
     assert refusal.value.reason == "FOREIGN_ACT_UNSUPPORTED"
 

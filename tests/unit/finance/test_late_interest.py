@@ -9,7 +9,17 @@ from fractions import Fraction
 import pytest
 
 from services.finance.payables.late import pack
-from services.finance.payables.late.domain import Late, LateInterestRateMissing, Rate, interest
+from services.finance.payables.late.domain import (
+    Charged,
+    Late,
+    LateInterestCharged,
+    LateInterestNil,
+    LateInterestRateMissing,
+    PayableNotLate,
+    Rate,
+    charge,
+    interest,
+)
 
 DUE = date(2025, 4, 13)
 
@@ -75,3 +85,30 @@ def test_the_packs_rates_follow_one_another_without_gap_or_overlap():
 
     assert [one.valid_to for one in rates[:-1]] == [one.valid_from for one in rates[1:]]
     assert rates[-1].valid_to is None
+
+
+def test_charges_of_one_payable_follow_each_other_and_come_to_the_whole():
+    days = [DUE + timedelta(days=nth) for nth in (7, 19, 30)]
+    whole = interest(1_000_001, due_on=DUE, until=days[-1], rates=STEADY).interest
+    charged = Charged(None, 0)
+
+    made = []
+    for until in days:
+        one = charge("INV", 1_000_001, due_on=DUE, until=until, rates=STEADY, charged=charged)
+        charged = Charged(one.until, charged.amount + one.amount)
+        made.append(one)
+
+    assert sum(one.amount for one in made) == whole
+    assert [one.days for one in made] == [7, 12, 11]
+    assert made[1].from_on == days[0] + timedelta(days=1)
+
+
+def test_what_is_charged_or_not_late_or_nil_is_refused_by_name():
+    until = DUE + timedelta(days=10)
+
+    with pytest.raises(PayableNotLate):
+        charge("INV", 1_000_000, due_on=DUE, until=DUE, rates=STEADY, charged=Charged(None, 0))
+    with pytest.raises(LateInterestCharged):
+        charge("INV", 1_000_000, due_on=DUE, until=until, rates=STEADY, charged=Charged(until, 1))
+    with pytest.raises(LateInterestNil):
+        charge("INV", 1, due_on=DUE, until=until, rates=STEADY, charged=Charged(None, 0))

@@ -172,9 +172,27 @@ def check_form(change: Change, calendar: FiscalCalendar) -> None:
 
 
 def check_lines(change: Change, lines: Iterable[Line]) -> None:
-    """Refuse lines of another year or currency than the document's."""
+    """Refuse lines of another year or currency than the document's, and virement between lines of unequal years."""
+    lines = list(lines)
+    if change.kind is ChangeKind.VIREMENT:
+        spans = {(line.fiscal_year, line.last_year) for line in lines if line.postable}
+        if len(spans) > 1:
+            raise LineOfAnotherYear(
+                "a virement moves authority between lines of the same years; these are of "
+                + ", ".join(f"{first} to {last}" for first, last in sorted(spans)),
+                metadata={"spans": ",".join(f"{first}-{last}" for first, last in sorted(spans))},
+            )
+    by_id = {line.budget_line_id: line for line in lines}
+    for one in change.lines:
+        above = by_id.get(one.new_line.parent_id) if one.new_line and one.new_line.parent_id else None
+        if above is not None and above.span is not None:
+            raise LineOfAnotherYear(
+                f"a supplementary budget brings in lines of {change.fiscal_year} alone; node {above.budget_line_id} is "
+                f"a project's until {above.last_year}",
+                metadata={"budget_line_id": str(above.budget_line_id)},
+            )
     for line in lines:
-        if (line.fiscal_year, line.currency) != (change.fiscal_year, change.currency):
+        if line.currency != change.currency or not line.covers(change.fiscal_year):
             raise LineOfAnotherYear(
                 f"budget line {line.organisation_code} {line.account_code} ({line.budget_line_id}) is of "
                 f"{line.fiscal_year} in {line.currency}, the document of {change.fiscal_year} in {change.currency}",

@@ -13,17 +13,20 @@ from chassis import outbox
 from chassis.errors import NotFound
 from chassis.ids import new_id
 from chassis.money import Money
+from services.finance.approval import usecases as approval
 from services.finance.budget import appropriation, authority_store, journals, request_store
 from services.finance.budget import store as funds
 from services.finance.budget.authority import AuthorityAct
-from services.finance.budget.changes import domain, store, virement
+from services.finance.budget.changes import domain, routing, store, virement
 from services.finance.budget.changes import events as happened
 from services.finance.budget.changes.domain import Change, ChangeKind, ChangeLine, ChangeStatus, ReleasePart
 from services.finance.budget.changes.virement import VirementRule, VirementShareExceeded
 from services.finance.budget.domain import AllotmentExceeded, Document, DocumentKind, Line, exceeded
 from services.finance.budget.events import FundsAllotted
 from services.finance.budget.overrides import settling
+from services.finance.budget.span import period_within
 from services.finance.budget.todate import Release, uncovered
+from services.finance.classification.combinations import usecases as combinations
 from services.finance.classification.pack import fiscal_calendar
 
 
@@ -40,6 +43,7 @@ def propose(session: Session, wanted: Change) -> Change:
             metadata={"document_number": wanted.document_number},
         )
     outbox.emit(session, happened.BudgetChangeProposed(proposed))
+    routing.begin(session, proposed)
     return proposed
 
 
@@ -58,6 +62,7 @@ def approve(
     """
     change = _locked(session, budget_change_id)
     approved = domain.decide(change, ChangeStatus.APPROVED, by=person_id, at=at)
+    approval.passed(session, budget_change_id, _said(change), person_id=person_id, step="approve it")
     # Held from here on, so that the hard stop above a new line is not taken away after it was looked at.
     funds.lock_lines(session, change.agency_id, change.line_ids())
     _check_new_lines(session, change)
@@ -121,6 +126,7 @@ def _end(
     change = domain.decide(_locked(session, budget_change_id), status, by=person_id, at=at, reason=reason)
     store.save_decision(session, change)
     outbox.emit(session, happened.BudgetChangeEnded(change))
+    approval.recall(session, budget_change_id)
     return change
 
 
@@ -141,6 +147,10 @@ def create_rules(session: Session, rules: Sequence[VirementRule]) -> list[tuple[
 
 
 # --- what they share -------------------------------------------------------------------------------------------
+
+
+def _said(change: Change) -> str:
+    return f"{change.kind.value} {change.document_number}"
 
 
 @dataclass(frozen=True)
@@ -245,8 +255,8 @@ def _move_releases(session: Session, change: Change, plan: _Plan, *, person_id: 
             change.agency_id,
             change.fiscal_year,
             change.document_number,
-            min(part[1] for part in parts),
-            max(part[2] for part in parts),
+            min(period_within(part[1]) for part in parts),
+            max(period_within(part[2]) for part in parts),
             len(parts),
             sum(part[3] for part in parts),
             change.currency,
@@ -271,6 +281,8 @@ def _check_new_lines(session: Session, change: Change) -> None:
     appropriation.check_accounts(
         session, {line.account_code for line in new}, on=fiscal_calendar().first_day(change.fiscal_year)
     )
+    brought_in = {nth: line.new_line for nth, line in enumerate(change.lines) if line.new_line is not None}
+    combinations.check_lines(session, brought_in, on=change.effective_on)
     taken = store.taken_segments(session, change)
     if taken is not None:
         raise _segments_taken(taken)

@@ -156,7 +156,7 @@ def plan(change: ControlChange, lines: Mapping[UUID, Line]) -> ControlChange:
 
 def _check_line(change: ControlChange, line: Line, item: ControlItem) -> None:
     who = {"budget_line_id": str(line.budget_line_id)}
-    if line.fiscal_year != change.fiscal_year or line.status is not LineStatus.ACTIVE:
+    if not line.covers(change.fiscal_year) or line.status is not LineStatus.ACTIVE:
         raise ControlLineUnfit(
             f"{_named(line)} is of {line.fiscal_year} and {line.status.value}; the change is for lines in force of "
             f"{change.fiscal_year}",

@@ -10,6 +10,8 @@ from sqlmodel import Session
 
 from chassis import outbox
 from chassis.errors import NotFound
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import store as funds
 from services.finance.budget.controls import domain, store
 from services.finance.budget.controls.domain import ControlChange, ControlStatus
@@ -26,6 +28,16 @@ def propose(session: Session, wanted: ControlChange) -> ControlChange:
             metadata={"document_number": wanted.document_number},
         )
     outbox.emit(session, BudgetControlChanged(proposed))
+    approval.begin_on_lines(
+        session,
+        RoutedKind.BUDGET_CONTROL_CHANGE,
+        proposed.budget_control_change_id,
+        proposed.agency_id,
+        amount=None,
+        budget_line_ids=proposed.line_ids(),
+        maker_person_id=proposed.proposed_by,
+        at=proposed.proposed_at,
+    )
     return proposed
 
 
@@ -33,6 +45,8 @@ def approve(session: Session, budget_control_change_id: UUID, *, person_id: UUID
     """Put the modes in force, checked again on the locked lines: an act on funds is before this or after it."""
     change = _locked(session, budget_control_change_id)
     approved = domain.decide(change, ControlStatus.APPROVED, by=person_id, at=at)
+    name = f"change of control {change.document_number}"
+    approval.passed(session, budget_control_change_id, name, person_id=person_id, step="approve it")
     approved = replace(approved, items=_plan(session, change, lock=True).items)
     store.set_modes(session, approved.items)
     store.save_decision(session, approved)
@@ -74,6 +88,7 @@ def _end(
     ended = domain.decide(_locked(session, budget_control_change_id), status, by=person_id, at=at, reason=reason)
     store.save_decision(session, ended)
     outbox.emit(session, BudgetControlChanged(ended))
+    approval.recall(session, budget_control_change_id)
     return ended
 
 

@@ -165,6 +165,16 @@ class ForeignActs(ABC):
         self.positions[key] = replace(position, foreign=replace(held, rated_on=self.day))
         return self.revalue(key, Buckets(**changes), rate=rate.rate)
 
+    def bring_obligated_to(self, key: Key, foreign: int, worth: int, *, rate: Decimal | None = None) -> Movement | None:
+        """REVALUE: `foreign` of what a contract obligates is worth `worth`, in the currency of the books, from now on.
+
+        Before it is ordered in advance or claimed by a bill: the line bears the difference. Nothing in one currency.
+        """
+        position = self._position(key)
+        if position.foreign is None:
+            return None
+        return self.revalue(key, Buckets(obligated=worth - position.worth_of(foreign)), rate=rate)
+
     def _at_the_days_rate(self, source: Position, item: Item, step: Step) -> tuple[Item, Step]:
         """REVALUE of what a delivery uses up to the day's rate, before it becomes E: the exchange difference alone.
 

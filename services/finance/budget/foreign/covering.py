@@ -31,12 +31,12 @@ def cover(
     """
     short = domain.uncovered(act.lines, act.movements)
     given: UUID | None = None
-    for year, currency in sorted({(act.lines[one].fiscal_year, act.lines[one].currency) for one in short}):
-        part = {
-            line_id: amount
-            for line_id, amount in short.items()
-            if (act.lines[line_id].fiscal_year, act.lines[line_id].currency) == (year, currency)
-        }
+    groups: dict[tuple[int, str], dict[UUID, int]] = {}
+    for line_id, amount in short.items():
+        line = act.lines[line_id]
+        year = domain.bearing_year(line, on, fiscal_calendar())
+        groups.setdefault((year, line.currency), {})[line_id] = amount
+    for _, part in sorted(groups.items()):
         named = {movement.position_document_line_id for movement in act.movements} - {None}
         override = domain.automatic(
             part,

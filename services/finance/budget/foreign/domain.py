@@ -60,6 +60,11 @@ def uncovered(lines: Mapping[UUID, Line], movements: Iterable[Movement]) -> dict
     return found
 
 
+def bearing_year(line: Line, on: date, calendar: FiscalCalendar) -> int:
+    """The budget year in which a line bears a difference of a day: its own, or that of the day within its span."""
+    return max(line.fiscal_year, min(line.last_year, calendar.year_of(on)))
+
+
 def automatic(
     short: Mapping[UUID, int],
     lines: Mapping[UUID, Line],
@@ -76,17 +81,18 @@ def automatic(
     Nobody decided it, so it has no second person: its owner has to see to the cover.
     """
     first = lines[next(iter(short))]
+    year = bearing_year(first, on, calendar)
     return Override(
         budget_override_id=budget_override_id,
         agency_id=first.agency_id,
-        fiscal_year=first.fiscal_year,
+        fiscal_year=year,
         document_number=f"EXCHANGE/{document.document_number[:60]}/{str(budget_override_id)[-12:]}",
         authority_document=f"{document.kind.value} {document.document_number}",
         reason=f"the exchange rates of {on} took more than was available",
         coverage="virement or a supplementary budget; no payment request on the line passes before",
         currency=first.currency,
         effective_on=on,
-        expires_on=calendar.last_day(first.fiscal_year),
+        expires_on=calendar.last_day(year),
         items=tuple(OverrideItem(line_id, amount, amount) for line_id, amount in sorted(short.items())),
         proposed_by=owner,
         proposed_at=at,

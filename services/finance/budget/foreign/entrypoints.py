@@ -14,6 +14,8 @@ from chassis.paging import Page
 from chassis.wire import from_date, optional_uuid, to_uuid
 from kelola.finance.v1 import exchange_rate_pb2, funds_revaluation_pb2
 from services.finance.budget.foreign import store, usecases, wire
+from services.finance.jobs import usecases as jobs
+from services.finance.jobs.domain import JobKind
 from services.finance.ledger.rates import wire as rate_wire
 from services.finance.payables import exchange
 
@@ -114,7 +116,6 @@ class FundsRevaluationEntrypoints:
         for agency_id, due_on in due:
             # Each agency in a transaction of its own: what stops one of them does not stop the next.
             try:
-                with self.db.work([agency_id], subject=_SUBJECT) as session:
-                    usecases.run(session, agency_id, due_on, at=now)
+                jobs.run_by_service(self.db, JobKind.FUNDS_REVALUATION, agency_id, due_on, at=now)
             except KelolaError as failure:
                 log.warning("commitments wait for the next round", agency=str(agency_id), error=failure.message)

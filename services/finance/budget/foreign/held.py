@@ -88,12 +88,17 @@ class ForeignHeld:
         gone = Buckets(reserved=-reserved, obligated=-(minor - reserved))
         return replace(self, liquidated=self.liquidated + minor, buckets=self.buckets + gone)
 
+    def reopened(self, minor: int) -> ForeignHeld:
+        """After `minor` that was ordered in advance is obligated again."""
+        back = Buckets(ordered=-minor, obligated=minor)
+        return replace(self, liquidated=self.liquidated - minor, buckets=self.buckets + back)
+
     def moved(self, changes: Buckets) -> ForeignHeld:
         """After a change of its buckets."""
         return replace(self, buckets=self.buckets + changes)
 
     def part(self, minor: int, amount: int, whole: int) -> int:
-        """The foreign part of `minor` that goes with `amount` of the functional `whole`: all with all."""
+        """The part of `minor` that goes with `amount` of `whole`, in another currency: all with all."""
         return minor if amount == whole else round_half_away(Fraction(minor) * amount / whole)
 
     def shifted(self, before: Buckets, changes: Buckets, minor: int | None = None) -> ForeignHeld:
@@ -115,6 +120,11 @@ class ForeignHeld:
         parts = {name: getattr(self.buckets, name) if getattr(kept, name) else 0 for name in ("obligated", "expended")}
         buckets = Buckets(**parts)
         return replace(self, total=self.liquidated + buckets.obligated, buckets=buckets)
+
+    def with_advance_spent(self) -> ForeignHeld:
+        """What was paid in advance counts as paid when its year ends."""
+        advanced = self.buckets.advanced
+        return self.moved(Buckets(advanced=-advanced, paid=advanced))
 
     def ended(self) -> ForeignHeld:
         """What stays on the line whose year ended: what was paid."""

@@ -50,7 +50,9 @@ _PARTS = """
                   coalesce(l.owed, 0))
     from (select t.document_line_id, sum(t.amount_minor) filter (where p.status in ('OPEN', 'REQUESTED')) as owed,
                  sum(t.foreign_minor) filter (where p.status in ('OPEN', 'REQUESTED')) as foreign_owed
-          from payable_part t join payable p using (payable_id) where t.foreign_minor is not null group by 1) t
+          from payable_part t join payable p using (payable_id)
+          -- An advance is owed from its order on, and is no debt of the books before.
+          where t.foreign_minor is not null and p.source <> 'PREPAYMENT' group by 1) t
     left join (
         select document_line_id, sum(coalesce(functional_credit_minor, credit_minor)
                                      - coalesce(functional_debit_minor, debit_minor))::bigint as owed

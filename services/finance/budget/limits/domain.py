@@ -17,8 +17,9 @@ from uuid import UUID
 from chassis.errors import AlreadyExists, InvalidArgument
 from chassis.money import Money
 from services.finance.budget.domain import AllotmentExceeded, Key, Line, Movement, Position, User
+from services.finance.budget.span import running_period
 from services.finance.budget.todate import ToDateShortage
-from services.finance.classification.fiscal_calendar import PERIODS, Period
+from services.finance.classification.fiscal_calendar import Period
 
 
 class Step(Enum):
@@ -72,32 +73,21 @@ def admit(wanted: Sequence[PeriodLimit], present: Iterable[PeriodLimit]) -> list
     return outcome
 
 
-def month_in(year: int, period: Period) -> int | None:
-    """The period of the budget year in which something due in `period` counts; None when it is due after the year."""
-    if period.year > year:
-        return None
-    return period.number if period.year == year else 1
-
-
-def current_month(year: int, on: Period) -> int:
-    """The period of the budget year from which releases are looked at."""
-    return 1 if on.year < year else PERIODS if on.year > year else on.number
-
-
 def added(
     step: Step,
     before: Mapping[Key, Position],
     after: Mapping[Key, Position],
     movements: Iterable[Movement],
     *,
-    years: Mapping[UUID, int],
+    lines: Mapping[UUID, Line],
     on: Period,
 ) -> dict[UUID, dict[int, int]]:
-    """What an act adds (±) to what has reached `step`, by budget line and period of its year."""
+    """What an act adds (±) to what has reached `step`, by budget line and running period of its years."""
     found: dict[UUID, dict[int, int]] = {}
 
     def add(line_id: UUID, period: Period, amount: int) -> None:
-        month = month_in(years[line_id], period)
+        line = lines[line_id]
+        month = running_period(line.fiscal_year, line.last_year, period)
         if month is not None and amount:
             months = found.setdefault(line_id, {})
             months[month] = months.get(month, 0) + amount

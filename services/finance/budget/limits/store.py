@@ -59,28 +59,31 @@ def _limit(row: PeriodLimitRow) -> PeriodLimit:
 def reached(
     session: Session, step: Step, line_ids: Collection[UUID], calendar: FiscalCalendar
 ) -> dict[UUID, dict[int, int]]:
-    """What has reached `step` or a later one of these lines, by period of their year. What is due later is left out."""
+    """What has reached `step` or a later one, by line and running period of its years; not what is due later."""
     first = {"first_month": calendar.first_month, "named_later": calendar.named_later}
     rows = session.execute(
         text(
             """
             with due as (
-                select s.budget_line_id, case when s.year < b.fiscal_year then 1 else s.period_number end as month,
+                select s.budget_line_id, case when s.year < b.fiscal_year then 1
+                                              else 12 * (s.year - b.fiscal_year) + s.period_number end as month,
                        s.amount_minor
                 from funds_schedule s
                 join funds_position p using (document_line_id, budget_line_id)
                 join budget_line b on b.budget_line_id = s.budget_line_id
                 where s.budget_line_id = any (cast(:ids as uuid[])) and s.amount_minor > 0
-                  and s.year <= b.fiscal_year and (:reserved or p.obligated_minor > 0)
+                  and s.year <= coalesce(b.last_fiscal_year, b.fiscal_year) and (:reserved or p.obligated_minor > 0)
                 union all
                 select m.budget_line_id,
                        -- In whole months, so that a year that begins with another month needs no other statement.
-                       greatest(1, least(12, 12 * (extract(year from m.accounting_on) - extract(year from b.begins_on))
-                                             + extract(month from m.accounting_on)
-                                             - extract(month from b.begins_on) + 1)),
+                       greatest(1, least(b.periods, 12 * (extract(year from m.accounting_on)
+                                                         - extract(year from b.begins_on))
+                                                    + extract(month from m.accounting_on)
+                                                    - extract(month from b.begins_on) + 1)),
                        m.advanced_minor + m.expended_minor + m.ordered_minor + m.paid_minor
                 from funds_movement m
-                join (select budget_line_id, make_date(fiscal_year - :named_later, :first_month, 1) as begins_on
+                join (select budget_line_id, make_date(fiscal_year - :named_later, :first_month, 1) as begins_on,
+                             12 * (1 + coalesce(last_fiscal_year, fiscal_year) - fiscal_year) as periods
                       from budget_line) b using (budget_line_id)
                 where m.budget_line_id = any (cast(:ids as uuid[]))
             )

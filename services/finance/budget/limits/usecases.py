@@ -15,6 +15,7 @@ from services.finance.budget.domain import Line, MovementKind, Shortage, User
 from services.finance.budget.limits import domain, store
 from services.finance.budget.limits.domain import PeriodLimit, Step
 from services.finance.budget.movements import FundsAct
+from services.finance.budget.span import current_period
 from services.finance.budget.todate import ToDateShortage, to_date_shortage
 from services.finance.classification.pack import fiscal_calendar
 
@@ -53,7 +54,7 @@ def shortages(session: Session, act: FundsAct, agency_id: UUID, *, on: date) -> 
             act.positions_before,
             act.positions,
             act.movements,
-            years={line_id: line.fiscal_year for line_id, line in act.lines.items()},
+            lines=act.lines,
             on=period,
         )
         asking = sorted(line_id for line_id, months in added.items() if any(part > 0 for part in months.values()))
@@ -67,7 +68,7 @@ def shortages(session: Session, act: FundsAct, agency_id: UUID, *, on: date) -> 
                 releases.get(line_id, []),
                 reached.get(line_id, {}),
                 added[line_id],
-                current_month=domain.current_month(line.fiscal_year, period),
+                current_month=current_period(line.fiscal_year, line.last_year, period),
             )
             if short is not None:
                 found.append(ReleaseShortage(line, step, short))

@@ -133,7 +133,7 @@ def check_nodes(override: Override, lines: Iterable[Line]) -> None:
             why = "is no hard stop; there is nothing to exceed"
         elif line.status is not LineStatus.ACTIVE:
             why = f"is {line.status.value}"
-        elif (line.fiscal_year, line.currency) != (override.fiscal_year, override.currency):
+        elif line.currency != override.currency or not line.covers(override.fiscal_year):
             why = f"is of {line.fiscal_year} in {line.currency}"
         if why is not None:
             raise NotAHardStop(

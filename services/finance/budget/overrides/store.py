@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session
 
 from chassis.ids import new_id
-from services.finance.budget.domain import Document, Shortage
 from services.finance.budget.overrides.domain import OpenItem, Override, OverrideItem, OverrideKind, OverrideStatus
+from services.finance.budget.overrides.events import FundsOverLimit
 from services.finance.budget.overrides.tables import BudgetOverrideItemRow, BudgetOverrideRow
 
 
@@ -189,13 +189,7 @@ def open_items(session: Session, budget_line_ids: Collection[UUID]) -> dict[UUID
 
 
 def insert_over_limits(
-    session: Session,
-    agency_id: UUID,
-    document: Document,
-    over: Sequence[Shortage],
-    *,
-    effective_on: date,
-    person_id: UUID | None,
+    session: Session, over: Sequence[FundsOverLimit], *, effective_on: date, person_id: UUID | None
 ) -> None:
     """Keep what passed a node that only warns."""
     session.execute(
@@ -203,23 +197,25 @@ def insert_over_limits(
             """
             insert into funds_over_limit (funds_over_limit_id, agency_id, budget_line_id, document_kind, document_id,
                 document_number, asked_minor, available_minor, effective_on, person_id, recorded_at)
-            select id, :agency_id, line_id, :kind, :document_id, :number, asked, available, :effective_on,
+            select id, agency_id, line_id, kind, document_id, number, asked, available, :effective_on,
                    cast(:person_id as uuid), transaction_timestamp()
-            from unnest(cast(:ids as uuid[]), cast(:line_ids as uuid[]), cast(:asked as bigint[]),
-                        cast(:available as bigint[])) as v (id, line_id, asked, available)
+            from unnest(cast(:ids as uuid[]), cast(:agency_ids as uuid[]), cast(:line_ids as uuid[]),
+                        cast(:kinds as text[]), cast(:document_ids as uuid[]), cast(:numbers as text[]),
+                        cast(:asked as bigint[]), cast(:available as bigint[]))
+                 as v (id, agency_id, line_id, kind, document_id, number, asked, available)
             """
         ),
         {
-            "agency_id": agency_id,
-            "kind": document.kind.value,
-            "document_id": document.document_id,
-            "number": document.document_number,
             "effective_on": effective_on,
             "person_id": person_id,
             "ids": [new_id() for _ in over],
-            "line_ids": [one.line.budget_line_id for one in over],
-            "asked": [one.asked for one in over],
-            "available": [one.available for one in over],
+            "agency_ids": [one.agency_id for one in over],
+            "line_ids": [one.budget_line_id for one in over],
+            "kinds": [one.document.kind.value for one in over],
+            "document_ids": [one.document.document_id for one in over],
+            "numbers": [one.document.document_number for one in over],
+            "asked": [one.asked_minor for one in over],
+            "available": [one.available_minor for one in over],
         },
     )
 

@@ -10,6 +10,9 @@ from sqlmodel import Session
 
 from chassis import outbox
 from chassis.errors import NotFound
+from chassis.money import Money
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind
 from services.finance.budget import store as funds
 from services.finance.budget.domain import Line
 from services.finance.budget.overrides import domain, settling, store
@@ -28,6 +31,16 @@ def propose(session: Session, wanted: Override) -> Override:
             metadata={"document_number": wanted.document_number},
         )
     outbox.emit(session, BudgetOverrideChanged(wanted))
+    approval.begin_on_lines(
+        session,
+        DocumentKind.BUDGET_OVERRIDE,
+        wanted.budget_override_id,
+        wanted.agency_id,
+        amount=Money(sum(item.granted for item in wanted.items), wanted.currency),
+        budget_line_ids={item.budget_line_id for item in wanted.items},
+        maker_person_id=wanted.proposed_by,
+        at=wanted.proposed_at,
+    )
     return wanted
 
 
@@ -37,6 +50,9 @@ def approve(
     """Another person opens a proposed override; `role_in` says in which role he may in an agency."""
     present, lines = _locked(session, budget_override_id)
     opened = domain.decide(present, OverrideStatus.OPEN, by=person_id, at=at, role=role_in(present.agency_id))
+    approval.passed(
+        session, budget_override_id, f"override {present.document_number}", person_id=person_id, step="approve it"
+    )
     domain.check_nodes(opened, lines.values())
     granted = {item.budget_line_id: item.granted for item in opened.items}
     settling.write_authority(
@@ -82,6 +98,7 @@ def _ended(
     ended = domain.decide(present, status, by=person_id, at=at, reason=reason)
     store.save(session, ended)
     outbox.emit(session, BudgetOverrideChanged(ended))
+    approval.recall(session, budget_override_id)
     return ended
 
 

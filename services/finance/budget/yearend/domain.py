@@ -1,8 +1,13 @@
 """What becomes of a budget year's funds when it ends: lapsed, cancelled, or carried into next year's lines. Pure.
 
+A project's line ends with the last year of its span; at the ends of its earlier years it stands as it is.
+
 Domain rules §2, year end: R lapses; each O is carried or cancelled; E is owed and is carried always; S must be nil.
 What is carried gives next year's line authority (carried in) of the same amount, and the same obligation or liability
 opens there. N7: revised 1 000, P 600, E 50, O 200, R 30, all carried: carried 250, lapsed 150.
+
+V is spent in its year: its cash has left. Closing moves it to P; the advance lives on in the ledger by contract, and
+next year's bills recover it without a movement of funds (N11).
 
     revised = P + lapsed + carried out
 """
@@ -28,7 +33,7 @@ from services.finance.budget.domain import (
     SamePerson,
     nodes,
 )
-from services.finance.budget.foreign.held import ForeignChange
+from services.finance.budget.foreign.held import ForeignChange, change_between
 from services.finance.classification.fiscal_calendar import FiscalCalendar, Period
 
 _BLOCKERS_SHOWN = 20
@@ -83,6 +88,8 @@ class LineResult:
     paid: int
     carried: int
     next_line_id: UUID | None
+    # What of `paid` was paid in advance and is not delivered yet.
+    closed_advances: int = 0
 
     @property
     def lapsed(self) -> int:
@@ -109,6 +116,7 @@ class YearEnd:
     lapsed: int = 0
     carried: int = 0
     paid: int = 0
+    closed_advances: int = 0
     line_count: int = 0
     decided_by: UUID | None = None
     decided_at: datetime | None = None
@@ -209,19 +217,19 @@ class YearEndAct:
         self.ended: list[Movement] = []
         self.opened: list[Movement] = []
         self.carried: dict[UUID, int] = {}
+        self.closed_advances: dict[UUID, int] = {}
+        self._cause = Document(DocumentKind.YEAR_END, year_end.budget_year_end_id, year_end.document_number)
         self._positions = list(positions)
         self._next = next_lines
         self._new_id = new_id
 
     def blockers(self) -> list[str]:
-        """What the lines themselves put in the way: orders under way, advances not recovered, overrides not covered."""
+        """What the lines themselves put in the way: orders under way, overrides not covered."""
         found = []
         for line in self._this_year():
             name = f"budget line {line.organisation_code} {line.account_code} ({line.budget_line_id})"
             if line.buckets.ordered:
                 found.append(f"{name}: {line.buckets.ordered} minor units are ordered and not debited")
-            if line.buckets.advanced:
-                found.append(f"{name}: {line.buckets.advanced} minor units are paid in advance and not recovered")
             if line.override:
                 found.append(f"{name}: overrides of {line.override} minor units are open")
         for position in self._positions:
@@ -249,6 +257,7 @@ class YearEndAct:
                 line.buckets.paid,
                 self.carried.get(line.budget_line_id, 0),
                 self._next.get(line.budget_line_id),
+                self.closed_advances.get(line.budget_line_id, 0),
             )
             for line in self._this_year()
         ]
@@ -257,7 +266,7 @@ class YearEndAct:
         return [
             line
             for _, line in sorted(self.lines.items())
-            if line.fiscal_year == self.year_end.fiscal_year and line.postable
+            if line.last_year == self.year_end.fiscal_year and line.postable
         ]
 
     def _carried_of(self, position: Position) -> Buckets:
@@ -268,9 +277,12 @@ class YearEndAct:
         return carried
 
     def _end_position(self, position: Position) -> None:
+        advanced = position.buckets.advanced
+        if advanced:
+            position = self._close_advance(position, advanced)
         buckets = position.buckets
         gone = Buckets(reserved=buckets.reserved, obligated=buckets.obligated, expended=buckets.expended)
-        if not gone.total:
+        if not gone.total and not advanced:
             return
         line_id, carried = position.key.budget_line_id, self._carried_of(position)
         lapsed, held = gone + -carried, position.foreign
@@ -305,6 +317,22 @@ class YearEndAct:
                     foreign=going,
                 )
             )
+
+    def _close_advance(self, position: Position, advanced: int) -> Position:
+        """V -> P: an advance is spent in the year that paid it, in the name of the year's end."""
+        spent, line_id = Buckets(advanced=-advanced, paid=advanced), position.key.budget_line_id
+        foreign = None if position.foreign is None else position.foreign.with_advance_spent()
+        self._record(
+            self.ended,
+            MovementKind.CLOSE_ADVANCE,
+            line_id,
+            spent,
+            self._cause,
+            position,
+            change_between(position.foreign, foreign),
+        )
+        self.closed_advances[line_id] = self.closed_advances.get(line_id, 0) + advanced
+        return replace(position, buckets=position.buckets + spent, foreign=foreign)
 
     def _next_schedule(self, position: Position, obligated: int) -> dict[Period, int]:
         """What was due in the year that ended is due on the day of opening; what is due later stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +57,7 @@ def _head(one: YearEnd) -> dict[str, Any]:
         "lapsed_minor": one.lapsed,
         "carried_minor": one.carried,
         "paid_minor": one.paid,
+        "closed_advances_minor": one.closed_advances,
         "line_count": one.line_count,
         "proposed_by_person_id": one.proposed_by,
         "proposed_at": one.proposed_at,
@@ -93,6 +95,7 @@ def save_results(session: Session, one: YearEnd, results: Sequence[LineResult]) 
                 "paid_minor": result.paid,
                 "lapsed_minor": result.lapsed,
                 "carried_minor": result.carried,
+                "closed_advances_minor": result.closed_advances,
             }
             for result in results
         ],
@@ -152,6 +155,7 @@ def _year_ends(session: Session, heads: Sequence[BudgetYearEndRow]) -> list[Year
             lapsed=head.lapsed_minor,
             carried=head.carried_minor,
             paid=head.paid_minor,
+            closed_advances=head.closed_advances_minor,
             line_count=head.line_count,
             decided_by=head.decided_by_person_id,
             decided_at=head.decided_at,
@@ -178,23 +182,55 @@ def results(
     ).all()
 
 
-def lines_of_year(session: Session, agency_id: UUID, fiscal_year: int) -> dict[UUID, UUID | None]:
-    """The active lines of a year that take movements, each with next year's active line of equal segments, if any."""
+# The codes of a year's lines that another takes the place of by the first day of the next (carryover/).
+_NEXT_CODES = """
+    with carried as (
+        select s.segment, s.code, carried_code(s.segment, s.code, :first_day, :next_day) as next_code
+        from (select distinct v.segment, v.code
+              from budget_line b
+              cross join lateral (values ('ORGANISATION', b.organisation_code), ('PROGRAM', b.program_code),
+                                         ('ACCOUNT', b.account_code), ('FUNCTION', b.function_code),
+                                         ('LOCATION', b.location_code), ('PROJECT', b.project_code),
+                                         ('FUNDING_SOURCE', b.funding_source_code)) v (segment, code)
+              where b.agency_id = :agency_id and coalesce(b.last_fiscal_year, b.fiscal_year) = :fiscal_year
+                and b.status = 'ACTIVE' and b.postable) s
+        where exists (select from code_succession c where c.segment = s.segment and c.old_code = s.code)
+    )
+"""
+_SUCCEEDED = ("organisation", "program", "account", "function", "location", "project", "funding_source")
+
+
+def lines_of_year(
+    session: Session, agency_id: UUID, fiscal_year: int, *, first_day: date, next_day: date
+) -> dict[UUID, UUID | None]:
+    """The active lines that end with a year, each with next year's active line of equal segments, if any.
+
+    A project's line ends with the last year of its span, and only such a line goes on in another project's.
+
+    A segment is equal to its default successor where the chart changes between `first_day`, the year's, and `next_day`,
+    the next year's first day.
+    """
+    renamed = " ".join(
+        f"left join carried {name} on {name}.segment = '{name.upper()}' and {name}.code = b.{name}_code"
+        for name in _SUCCEEDED
+    )
+    codes = ", ".join(f"coalesce({name}.next_code, b.{name}_code)" for name in _SUCCEEDED)
     rows = session.execute(
         text(
-            """
-            select b.budget_line_id, n.budget_line_id as next_id from budget_line b
+            f"""
+            {_NEXT_CODES}
+            select b.budget_line_id, n.budget_line_id as next_id
+            from budget_line b {renamed}
             left join budget_line n
-                   on (n.agency_id, n.fund_code, n.organisation_code, n.program_code, n.account_code, n.function_code,
-                       n.location_code, n.project_code, n.funding_source_code, n.line_no)
-                    = (b.agency_id, b.fund_code, b.organisation_code, b.program_code, b.account_code, b.function_code,
-                       b.location_code, b.project_code, b.funding_source_code, b.line_no)
+                   on (n.agency_id, n.fund_code, {", ".join(f"n.{name}_code" for name in _SUCCEEDED)}, n.line_no)
+                    = (b.agency_id, b.fund_code, {codes}, b.line_no)
                   and n.fiscal_year = :fiscal_year + 1 and n.status = 'ACTIVE' and n.postable
-                  and n.currency = b.currency
-            where b.agency_id = :agency_id and b.fiscal_year = :fiscal_year and b.status = 'ACTIVE' and b.postable
-            """
+                  and n.currency = b.currency and (n.last_fiscal_year is null or b.last_fiscal_year is not null)
+            where b.agency_id = :agency_id and b.status = 'ACTIVE' and b.postable
+              and coalesce(b.last_fiscal_year, b.fiscal_year) = :fiscal_year
+            """  # noqa: S608  # the parts are constants of this module; values are bound
         ),
-        {"agency_id": agency_id, "fiscal_year": fiscal_year},
+        {"agency_id": agency_id, "fiscal_year": fiscal_year, "first_day": first_day, "next_day": next_day},
     )
     return {row.budget_line_id: row.next_id for row in rows}
 
@@ -327,7 +363,8 @@ def close_lines(session: Session, agency_id: UUID, fiscal_year: int) -> None:
     session.execute(
         text(
             "update budget_line set status = 'CLOSED'"
-            " where agency_id = :agency_id and fiscal_year = :fiscal_year and status = 'ACTIVE'"
+            " where agency_id = :agency_id and coalesce(last_fiscal_year, fiscal_year) = :fiscal_year"
+            " and status = 'ACTIVE'"
         ),
         {"agency_id": agency_id, "fiscal_year": fiscal_year},
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
 from services.finance.tables import FinanceTable
+
+
+def _sum() -> int:
+    return Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class BudgetYearEndRow(FinanceTable, table=True):
@@ -45,6 +49,7 @@ class BudgetYearEndRow(FinanceTable, table=True):
     lapsed_minor: int = minor_field()
     carried_minor: int = minor_field()
     paid_minor: int = minor_field()
+    closed_advances_minor: int = _sum()
     line_count: int
     proposed_by_person_id: UUID = Field(sa_type=Uuid)
     proposed_at: datetime = instant_field()
@@ -71,7 +76,10 @@ class BudgetYearEndLineRow(FinanceTable, table=True):
     """What became of one line: revised = paid + lapsed + carried (F7 at year end)."""
 
     __tablename__ = "budget_year_end_line"
-    __table_args__ = (CheckConstraint("revised_minor = paid_minor + lapsed_minor + carried_minor", name="whole"),)
+    __table_args__ = (
+        CheckConstraint("revised_minor = paid_minor + lapsed_minor + carried_minor", name="whole"),
+        CheckConstraint("closed_advances_minor between 0 and paid_minor", name="advances_are_paid"),
+    )
 
     budget_year_end_id: UUID = uuid_key()
     budget_line_id: UUID = uuid_key()
@@ -81,3 +89,5 @@ class BudgetYearEndLineRow(FinanceTable, table=True):
     paid_minor: int = minor_field()
     lapsed_minor: int = minor_field()
     carried_minor: int = minor_field()
+    # What of `paid_minor` was paid in advance and not delivered when the year ended.
+    closed_advances_minor: int = _sum()

@@ -14,11 +14,13 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import NotFound
 from chassis.ids import new_id
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import authority_store, journals
 from services.finance.budget import store as funds
 from services.finance.budget.domain import DocumentKind
 from services.finance.budget.overrides import settling
-from services.finance.budget.yearend import domain, store
+from services.finance.budget.yearend import charts, domain, store
 from services.finance.budget.yearend.domain import YearEnd, YearEndAct, YearEndStatus
 from services.finance.budget.yearend.events import BudgetYearEndChanged
 from services.finance.classification.pack import fiscal_calendar
@@ -42,12 +44,24 @@ def propose(session: Session, wanted: YearEnd) -> YearEnd:
             metadata={"fiscal_year": str(wanted.fiscal_year), "document_number": wanted.document_number},
         )
     outbox.emit(session, BudgetYearEndChanged(proposed))
+    approval.begin_on_lines(
+        session,
+        RoutedKind.BUDGET_YEAR_END,
+        proposed.budget_year_end_id,
+        proposed.agency_id,
+        amount=None,
+        budget_line_ids=set(act.before),
+        maker_person_id=proposed.proposed_by,
+        at=proposed.proposed_at,
+    )
     return proposed
 
 
 def approve(session: Session, budget_year_end_id: UUID, *, person_id: UUID, at: datetime) -> YearEnd:
     """Another person approves, and the year ends: checked again on the locked lines, then all in one transaction."""
     approved = domain.decide(_locked(session, budget_year_end_id), YearEndStatus.APPROVED, by=person_id, at=at)
+    name = f"the end of budget year {approved.fiscal_year}"
+    approval.passed(session, budget_year_end_id, name, person_id=person_id, step="approve it")
     act, blockers = _act(session, approved, lock=True)
     if blockers:
         raise domain.blocked(blockers)
@@ -77,6 +91,7 @@ def approve(session: Session, budget_year_end_id: UUID, *, person_id: UUID, at: 
         lapsed=sum(one.lapsed for one in results),
         carried=sum(one.carried for one in results),
         paid=sum(one.paid for one in results),
+        closed_advances=sum(one.closed_advances for one in results),
         line_count=len(results),
     )
     store.save(session, done)
@@ -109,6 +124,7 @@ def _end(
     ended = domain.decide(_locked(session, budget_year_end_id), status, by=person_id, at=at, reason=reason)
     store.save(session, ended)
     outbox.emit(session, BudgetYearEndChanged(ended))
+    approval.recall(session, budget_year_end_id)
     return ended
 
 
@@ -121,7 +137,9 @@ def _locked(session: Session, budget_year_end_id: UUID) -> YearEnd:
 
 def _act(session: Session, year_end: YearEnd, *, lock: bool) -> tuple[YearEndAct, list[str]]:
     """The year's end on its lines, tried or for good, and what stands in its way."""
-    pairs = store.lines_of_year(session, year_end.agency_id, year_end.fiscal_year)
+    calendar, year = fiscal_calendar(), year_end.fiscal_year
+    days = {"first_day": calendar.first_day(year), "next_day": calendar.first_day(year + 1)}
+    pairs = store.lines_of_year(session, year_end.agency_id, year, **days)
     if not pairs:
         raise NotFound.resource(f"active budget line of {year_end.fiscal_year} of agency", year_end.agency_id)
     next_lines = {line_id: next_id for line_id, next_id in pairs.items() if next_id is not None}
@@ -135,6 +153,7 @@ def _act(session: Session, year_end: YearEnd, *, lock: bool) -> tuple[YearEndAct
     act = YearEndAct(year_end, lines, positions, next_lines=next_lines, new_id=new_id, calendar=fiscal_calendar())
     direct = store.direct_spending(session, list(pairs))
     blockers = act.blockers() + store.payables_under_way(session, list(pairs))
+    blockers += charts.blockers(session, year_end.agency_id, year, pairs, positions)
     currencies = sorted({line.currency for line in lines})
     if len(currencies) > 1:
         blockers.append(f"the lines are in {', '.join(currencies)}: a year ends in one currency")

@@ -83,6 +83,7 @@ def year_end_message(value: YearEnd) -> budget_year_end_pb2.BudgetYearEnd:
         status=_STATUS.Value(f"BUDGET_YEAR_END_STATUS_{value.status.value}"),
         line_count=value.line_count,
         paid=money(value.paid),
+        closed_advances=money(value.closed_advances),
         lapsed=money(value.lapsed),
         carried=money(value.carried),
         proposed_by_person_id=str(value.proposed_by),
@@ -105,6 +106,7 @@ def result_message(row: Row[Any]) -> budget_year_end_pb2.BudgetYearEndLine:
         next_budget_line_id=str(row.next_budget_line_id or ""),
         revised=money(row.revised_minor),
         paid=money(row.paid_minor),
+        closed_advances=money(row.closed_advances_minor),
         lapsed=money(row.lapsed_minor),
         carried=money(row.carried_minor),
     )
@@ -127,6 +129,7 @@ def _changed(event: BudgetYearEndChanged) -> outbox.Envelope:
         status=shown.status,
         line_count=shown.line_count,
         paid=shown.paid,
+        closed_advances=shown.closed_advances,
         lapsed=shown.lapsed,
         carried=shown.carried,
     )

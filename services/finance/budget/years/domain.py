@@ -2,7 +2,8 @@
 
 Domain rules §2, several years: only the current year's slice obligates a line; later slices wait, and are obligated as
 the first act of their year's opening, before anybody else. A slice without budget is a listed exception, never dropped
-(N6: price 900, slices 300/400/200).
+(N6: price 900, slices 300/400/200). Ceiling, price and slices are in the contract's currency; R and O are at the rate
+of their date, so each slice becomes O at the rate of its own year's opening.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import KelolaError, NotFound
 from chassis.money import Money
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import domain as funds
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Item, LineStatus
@@ -31,12 +33,24 @@ def propose(session: Session, wanted: Authorisation) -> Authorisation:
             metadata={"document_number": wanted.document_number, "contract_id": str(wanted.contract_id)},
         )
     outbox.emit(session, MultiYearAuthorisationChanged(wanted))
+    approval.begin_on_lines(
+        session,
+        RoutedKind.MULTI_YEAR_AUTHORISATION,
+        wanted.multi_year_authorisation_id,
+        wanted.agency_id,
+        amount=Money(wanted.ceiling, wanted.currency),
+        budget_line_ids={part.budget_line_id for part in wanted.slices if part.budget_line_id is not None},
+        maker_person_id=wanted.proposed_by,
+        at=wanted.proposed_at,
+    )
     return wanted
 
 
 def approve(session: Session, authorisation_id: UUID, *, person_id: UUID, at: datetime) -> Authorisation:
     """Another person approves: the first year's slice is obligated in the same transaction, the others wait."""
     approved = domain.decide(_locked(session, authorisation_id), AuthorisationStatus.APPROVED, by=person_id, at=at)
+    name = f"multi-year authorisation {approved.document_number}"
+    approval.passed(session, authorisation_id, name, person_id=person_id, step="approve it")
     first = approved.slices[0]
     assert first.budget_line_id is not None, "check_form saw to it"
     _obligate(session, approved, first, first.budget_line_id, on=approved.effective_on, person_id=person_id)
@@ -102,6 +116,7 @@ def _end(
     ended = domain.decide(_locked(session, authorisation_id), status, by=person_id, at=at, reason=reason)
     store.save(session, ended)
     outbox.emit(session, MultiYearAuthorisationChanged(ended))
+    approval.recall(session, authorisation_id)
     return ended
 
 
@@ -126,7 +141,10 @@ def _line_for(session: Session, one: Authorisation, waiting: Slice) -> UUID:
 
 
 def _obligate(session: Session, one: Authorisation, part: Slice, line_id: UUID, *, on: date, person_id: UUID) -> None:
-    """O of one slice on its line, checked as every obligation is; refused before anything is written."""
+    """O of one slice on its line, checked as every obligation is; refused before anything is written.
+
+    A slice in another currency than its line is obligated at the rate of the day on which its year is opened.
+    """
     document = Document(DocumentKind.CONTRACT, one.contract_id, one.contract_number)
     act = budget.begin(
         session,
@@ -135,6 +153,7 @@ def _obligate(session: Session, one: Authorisation, part: Slice, line_id: UUID, 
         effective_on=on,
         budget_line_ids=[line_id],
         document_line_ids=[part.document_line_id],
+        currencies=[one.currency],
     )
     line = act.lines[line_id]
     if line.fiscal_year != part.fiscal_year or line.status is not LineStatus.ACTIVE:

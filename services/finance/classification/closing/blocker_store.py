@@ -92,7 +92,8 @@ _OVERRIDES = """
            format('budget line %s %s is over its budget by %s minor units under an override', organisation_code,
                   account_code, override_minor)
     from budget_line
-    where agency_id = :agency_id and fiscal_year = :year and override_minor > 0 and :number >= 12
+    where agency_id = :agency_id and override_minor > 0 and :number >= 12
+      and :year between fiscal_year and coalesce(last_fiscal_year, fiscal_year)
 """
 
 _ALL = f"""

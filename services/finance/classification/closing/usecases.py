@@ -11,6 +11,9 @@ from sqlmodel import Session
 
 from chassis import outbox
 from chassis.errors import NotFound
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
+from services.finance.approval.domain import Subject
 from services.finance.classification import store as calendar
 from services.finance.classification import usecases as calendar_usecases
 from services.finance.classification.closing import blocker_store, domain, store
@@ -36,6 +39,15 @@ def propose(session: Session, reopening: Reopening) -> Reopening:
         )
     proposed = replace(reopening, from_state=domain.common_state(before))
     store.add(session, proposed)
+    subject = Subject(
+        RoutedKind.FISCAL_PERIOD_REOPENING,
+        proposed.fiscal_period_reopening_id,
+        proposed.agency_id,
+        None,
+        frozenset(),
+        proposed.proposed_by,
+    )
+    approval.begin(session, subject, at=proposed.proposed_at)
     return proposed
 
 
@@ -45,6 +57,8 @@ def approve(
     """Bring the period one step back; the reopening and the periods as they are now."""
     reopening = _for_update(session, fiscal_period_reopening_id)
     approved = domain.decide(reopening, ReopeningStatus.APPROVED, by=person_id, at=at)
+    name = f"the reopening of period {reopening.year}-{reopening.number:02}"
+    approval.passed(session, fiscal_period_reopening_id, name, person_id=person_id, step="approve it")
     before, after = _reopened(session, reopening)
     state = domain.common_state(before)
     if state is not reopening.from_state:
@@ -153,6 +167,7 @@ def _settle(
     reopening = _for_update(session, fiscal_period_reopening_id)
     settled = domain.decide(reopening, status, by=person_id, at=at, decision_reason=reason)
     store.save_decision(session, settled)
+    approval.recall(session, fiscal_period_reopening_id)
     return settled
 
 

@@ -12,6 +12,8 @@ from chassis.grpc import rpc
 from chassis.paging import Page
 from chassis.wire import from_date, optional_uuid, to_uuid
 from kelola.finance.v1 import journal_template_pb2
+from services.finance.jobs import usecases as jobs
+from services.finance.jobs.domain import JobKind
 from services.finance.ledger.schedule import store, usecases, wire
 
 TEMPLATE = journal_template_pb2.DESCRIPTOR.services_by_name["JournalTemplateService"]
@@ -116,7 +118,6 @@ class ScheduleEntrypoints:
         for agency_id in agencies:
             # Each agency in a transaction of its own: what stops one of them does not stop the next.
             try:
-                with self.db.work([agency_id], subject=_SUBJECT) as session:
-                    usecases.run(session, agency_id, to=now.date(), at=now, person_id=None)
+                jobs.run_by_service(self.db, JobKind.JOURNAL_TEMPLATES, agency_id, now.date(), at=now)
             except KelolaError as failure:
                 log.warning("scheduled entries wait for the next round", agency=str(agency_id), error=failure.message)

@@ -34,11 +34,13 @@ class CreditNoteStatus(Enum):
     # The invoice was paid: the creditor owes the amount.
     RECEIVABLE = "RECEIVABLE"
     REFUNDED = "REFUNDED"
+    # What the creditor owed was set off against what he was owed.
+    OFFSET = "OFFSET"
     WITHDRAWN = "WITHDRAWN"
 
 
 # Notes that have had their effect, and count for the next one of the same invoice line.
-COUNTED = (CreditNoteStatus.APPROVED, CreditNoteStatus.RECEIVABLE, CreditNoteStatus.REFUNDED)
+COUNTED = (CreditNoteStatus.APPROVED, CreditNoteStatus.RECEIVABLE, CreditNoteStatus.REFUNDED, CreditNoteStatus.OFFSET)
 
 
 class CreditExceedsInvoice(FailedPrecondition):
@@ -203,6 +205,15 @@ def check_currency(invoice_number: str, foreign_currency: str | None) -> None:
             f"invoice {invoice_number} is owed in {foreign_currency}, another currency than its budget line's: credit "
             "notes on it are not taken in; have the supplier bill the difference anew",
             metadata={"invoice_number": invoice_number, "currency": foreign_currency},
+        )
+
+
+def check_offset(invoice_number: str, payable_status: str, offset: int) -> None:
+    """A payable that is paid in part, by what its creditor owed, is credited once the rest is paid too."""
+    if payable_status == "OPEN" and offset:
+        raise InvoiceNotCreditable(
+            f"a part of invoice {invoice_number} is paid by what the creditor owed: pay the rest, then credit it",
+            metadata={"payable_status": payable_status},
         )
 
 

@@ -155,7 +155,7 @@ def invoiced_lines(session: Session, invoice_id: UUID) -> dict[UUID, InvoicedLin
                        sum(l.cleared_minor) as cleared
                 from credit_note_line l join credit_note c using (credit_note_id)
                 where c.invoice_id = n.invoice_id and l.purchase_order_line_id = n.purchase_order_line_id
-                  and c.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED')
+                  and c.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED', 'OFFSET')
             ) c on true
             where n.invoice_id = :id
             """

@@ -19,11 +19,13 @@ class CreditNoteRow(FinanceTable, table=True):
     __tablename__ = "credit_note"
     __table_args__ = (
         CheckConstraint("kind in ('RETURN', 'PRICE')", name="kind"),
-        CheckConstraint("status in ('REGISTERED', 'APPROVED', 'RECEIVABLE', 'REFUNDED', 'WITHDRAWN')", name="status"),
+        CheckConstraint(
+            "status in ('REGISTERED', 'APPROVED', 'RECEIVABLE', 'REFUNDED', 'OFFSET', 'WITHDRAWN')", name="status"
+        ),
         CheckConstraint("approved_by_person_id <> created_by_person_id", name="maker_is_not_checker"),
         CheckConstraint("total_minor > 0", name="above_zero"),
         CheckConstraint(
-            "(status in ('APPROVED', 'RECEIVABLE', 'REFUNDED')) = (journal_entry_id is not null)",
+            "(status in ('APPROVED', 'RECEIVABLE', 'REFUNDED', 'OFFSET')) = (journal_entry_id is not null)",
             name="approved_is_posted",
         ),
         CheckConstraint("(status = 'REFUNDED') = (bank_reference is not null)", name="refunded_by_the_bank"),

@@ -16,14 +16,17 @@ from chassis import outbox
 from chassis.errors import AlreadyExists, InvalidArgument
 from chassis.ids import new_id
 from chassis.money import Money, exponent
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import requests
 from services.finance.budget import usecases as budget
-from services.finance.budget.domain import Document, DocumentKind, Key, LineStatus
+from services.finance.budget.domain import Document, DocumentKind, Key
 from services.finance.budget.movements import FundsAct
+from services.finance.classification.fiscal_calendar import Period
 from services.finance.classification.pack import fiscal_calendar
 from services.finance.payables import domain as payables
 from services.finance.payables import invoice_store, invoicing, ordering_store, payment_store
-from services.finance.payables.credit_notes import domain, events, journals, store
+from services.finance.payables.credit_notes import domain, events, journals, refunding, store
 from services.finance.payables.credit_notes.domain import CreditLine, CreditNoteKind, CreditNoteStatus, InvoicedLine
 from services.finance.payables.credit_notes.store import CreditNote
 from services.finance.payables.domain import OutOfTurn, Treatment
@@ -113,6 +116,17 @@ def create(session: Session, new: NewCreditNote, *, person_id: UUID, at: datetim
             f"the supplier's credit note {new.credit_note_number} is registered already",
             metadata={"credit_note_number": new.credit_note_number},
         )
+    parts = _parts(session, invoice.row.payable_id)
+    approval.begin_on_lines(
+        session,
+        RoutedKind.CREDIT_NOTE,
+        credit_note_id,
+        new.agency_id,
+        amount=new.total,
+        budget_line_ids={parts[line.purchase_order_line_id].budget_line_id for line in lines},
+        maker_person_id=person_id,
+        at=at,
+    )
     return store.get(session, credit_note_id)
 
 
@@ -130,6 +144,9 @@ def approve(
     _in_status(row, CreditNoteStatus.REGISTERED, "approved")
     payables.different_persons(
         person_id, {f"registered credit note {row.credit_note_number}": row.created_by_person_id}, "approve it"
+    )
+    approval.passed(
+        session, credit_note_id, f"credit note {row.credit_note_number}", person_id=person_id, step="approve it"
     )
     invoice = invoice_store.get(session, row.invoice_id)
     if invoice.row.payable_id is not None:
@@ -199,6 +216,7 @@ def withdraw(session: Session, credit_note_id: UUID, *, explanation: str, person
         withdrawn_by_person_id=person_id,
         withdrawal_explanation=explanation,
     )
+    approval.recall(session, credit_note_id)
     return store.get(session, credit_note_id)
 
 
@@ -237,9 +255,9 @@ def record_refund(
     if refunded_on < order.value_date:
         raise InvalidArgument.field("refunded_on", f"before the payment of {order.value_date}")
     parts = _parts(session, invoice.payable_id)
-    said = _Refund(row, treasury_agency_id, refunded_on, person_id)
+    said = _Refund(row, treasury_agency_id, refunded_on, person_id, order.value_date)
     earlier_year = _settle_refund(
-        session, said, note.lines, parts, month=fiscal_calendar().period_of(order.requested_on).number
+        session, said, note.lines, parts, requested_in=fiscal_calendar().period_of(order.requested_on)
     )
     store.update(
         session,
@@ -277,10 +295,16 @@ class _Refund:
     treasury_agency_id: UUID
     refunded_on: date
     person_id: UUID
+    paid_on: date
 
 
 def _settle_refund(
-    session: Session, said: _Refund, lines: Sequence[CreditLine], parts: dict[UUID, PayablePart], *, month: int
+    session: Session,
+    said: _Refund,
+    lines: Sequence[CreditLine],
+    parts: dict[UUID, PayablePart],
+    *,
+    requested_in: Period,
 ) -> bool:
     """Post a refund and, in the year of its expenditure, move its funds back; whether that year is over."""
     row, on = said.note, said.refunded_on
@@ -298,10 +322,10 @@ def _settle_refund(
         person_id=said.person_id,
     )
     budget_lines = [act.lines[part.budget_line_id] for part in mine]
-    earlier_year = any(one.fiscal_year != posted.fiscal_year or one.status is LineStatus.CLOSED for one in budget_lines)
+    earlier_year = any(refunding.earlier_year(one, posted.fiscal_year, paid_on=said.paid_on) for one in budget_lines)
     if not earlier_year:
         refunded = [
-            journals.Refunded(_tag(part, _refund(act, row, line, part)), line.amount)
+            journals.Refunded(_tag(part, refunding.refund(act, row, line, part)), line.amount)
             for part, line in zip(mine, lines, strict=True)
         ]
         budget.check(session, act)
@@ -330,18 +354,8 @@ def _settle_refund(
     by_line: dict[UUID, int] = {}
     for part, line in zip(mine, lines, strict=True):
         by_line[part.budget_line_id] = by_line.get(part.budget_line_id, 0) + line.amount
-    requests.withdraw(session, row.agency_id, by_line, month=month)
+    requests.withdraw(session, row.agency_id, by_line, on=requested_in)
     return False
-
-
-def _refund(act: FundsAct, row: Row[Any], line: CreditLine, part: PayablePart) -> UUID:
-    movement = act.refund(
-        Key(part.document_line_id, part.budget_line_id),
-        line.amount,
-        replaced=line.cleared if row.replaced else 0,
-        quantity=line.quantity,
-    )
-    return movement.funds_movement_id
 
 
 # --- what the steps share ------------------------------------------------------------------------------------------
@@ -368,6 +382,7 @@ def _effect(
     payable = None if row.payable_id is None else payment_store.payable(session, row.payable_id)
     if payable is not None:
         domain.check_currency(row.supplier_invoice_number, payable.foreign_currency)
+        domain.check_offset(row.supplier_invoice_number, payable.status, payable.offset_minor)
     return domain.effect(
         row.supplier_invoice_number,
         row.status,

@@ -21,6 +21,24 @@ class LateInterestRateMissing(FailedPrecondition):
     reason = "LATE_INTEREST_RATE_MISSING"
 
 
+class PayableNotLate(FailedPrecondition):
+    """The payable is not, or was not, past its due date: no interest is owed."""
+
+    reason = "PAYABLE_NOT_LATE"
+
+
+class LateInterestCharged(FailedPrecondition):
+    """The days up to the one asked for are in a charge already."""
+
+    reason = "LATE_INTEREST_CHARGED"
+
+
+class LateInterestNil(FailedPrecondition):
+    """The interest of these days comes to nil."""
+
+    reason = "LATE_INTEREST_NIL"
+
+
 @dataclass(frozen=True)
 class Rate:
     """A yearly rate on [valid_from, valid_to) (None: open) by a year of `basis_days`.
@@ -67,3 +85,44 @@ def interest(amount: int, *, due_on: date, until: date, rates: Sequence[Rate]) -
         return Late(days, 0)
     exact = sum((amount * rate.rate * held / rate.basis_days for rate, held in parts), Fraction(0))
     return Late(days, round_half_away(exact))
+
+
+@dataclass(frozen=True)
+class Charged:
+    """What live charges of a payable hold: up to which day, and how much."""
+
+    until: date | None
+    amount: int
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Interest to be paid for the days `from_on` … `until`, in minor units."""
+
+    from_on: date
+    until: date
+    days: int
+    amount: int
+
+
+def charge(number: str, amount: int, *, due_on: date, until: date, rates: Sequence[Rate], charged: Charged) -> Charge:
+    """The interest of the days that no charge has yet: cumulative, so that all charges come to the whole.
+
+    Each day of a payable is charged once. `number` is the invoice's, for messages.
+    """
+    if until <= due_on:
+        raise PayableNotLate(f"{number} was due on {due_on}: no interest is owed up to {until}")
+    first = (charged.until or due_on) + timedelta(days=1)
+    if until < first:
+        raise LateInterestCharged(
+            f"interest on {number} is charged up to {charged.until}; ask for a later day",
+            metadata={"charged_until": str(charged.until)},
+        )
+    late = interest(amount, due_on=due_on, until=until, rates=rates)
+    left = late.interest - charged.amount
+    if left <= 0:
+        raise LateInterestNil(
+            f"interest on {number} for {first} to {until} comes to nil (days of grace, or less than one minor unit)",
+            metadata={"from": str(first), "to": str(until)},
+        )
+    return Charge(first, until, (until - first).days + 1, left)

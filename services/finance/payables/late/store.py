@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlmodel import Session
+
+from chassis.errors import NotFound
+from services.finance.payables.late.domain import Charged
 
 
 def page(
@@ -38,4 +41,103 @@ def page(
             """
         ),
         {"agency_id": agency_id, "as_of": as_of, "after": after[0] if after else None, "limit": limit},
+    ).all()
+
+
+def owed(session: Session, payable_id: UUID, *, as_of: date) -> Row[Any] | None:
+    """A supplier's payable with the day up to which it was unpaid; None for a payable of another kind.
+
+    The caller has locked it.
+    """
+    return session.execute(
+        text(
+            """
+            select p.payable_id, p.agency_id, p.source_document_number, p.creditor, p.currency, p.amount_minor,
+                   p.due_on, least(coalesce(d.value_date, :as_of), :as_of) as until
+            from payable p
+            left join lateral (
+                select o.value_date from payment_order_item i join payment_order o using (payment_order_id)
+                where i.payable_id = p.payable_id and o.status = 'DEBITED'
+            ) d on true
+            where p.payable_id = :id and p.source in ('INVOICE', 'BILL') and p.status <> 'CREDITED'
+            """
+        ),
+        {"id": payable_id, "as_of": as_of},
+    ).first()
+
+
+def charged(session: Session, payable_id: UUID) -> Charged:
+    """What live charges of a payable hold."""
+    row = session.execute(
+        text(
+            "select max(until_on) as until, coalesce(sum(amount_minor), 0)::bigint as amount from late_interest_charge"
+            " where late_payable_id = :id and status in ('PROPOSED', 'APPROVED')"
+        ),
+        {"id": payable_id},
+    ).one()
+    return Charged(row.until, row.amount)
+
+
+def insert(session: Session, values: Mapping[str, Any]) -> None:
+    """Insert a charge (`values` by column)."""
+    session.execute(
+        text(
+            f"insert into late_interest_charge ({', '.join(values)})"  # noqa: S608
+            f" values ({', '.join(f':{name}' for name in values)})"
+        ),
+        dict(values),
+    )
+
+
+def update(session: Session, late_interest_charge_id: UUID, **changes: Any) -> None:
+    """Change columns of a charge; its version goes up."""
+    sets = ", ".join(f"{name} = :{name}" for name in changes)
+    session.execute(
+        text(
+            f"update late_interest_charge set {sets}, version = version + 1"  # noqa: S608
+            " where late_interest_charge_id = :id"
+        ),
+        {**changes, "id": late_interest_charge_id},
+    )
+
+
+_READ = "select * from late_interest_charge where late_interest_charge_id = :id"
+
+
+def get(session: Session, late_interest_charge_id: UUID, *, lock: bool = False) -> Row[Any]:
+    """One charge; NOT_FOUND when the caller does not see it."""
+    row = session.execute(text(f"{_READ} for update" if lock else _READ), {"id": late_interest_charge_id}).first()
+    if row is None:
+        raise NotFound.resource("late interest charge", late_interest_charge_id)
+    return row
+
+
+def charges(
+    session: Session,
+    *,
+    agency_id: UUID | None,
+    late_payable_id: UUID | None,
+    status: str,
+    after: tuple[Any, ...] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Charges, the newest id first."""
+    return session.execute(
+        text(
+            """
+            select * from late_interest_charge
+            where (cast(:agency_id as uuid) is null or agency_id = :agency_id)
+              and (cast(:payable_id as uuid) is null or late_payable_id = :payable_id)
+              and (:status = '' or status = :status)
+              and (cast(:after as uuid) is null or late_interest_charge_id < :after)
+            order by late_interest_charge_id desc limit :limit
+            """
+        ),
+        {
+            "agency_id": agency_id,
+            "payable_id": late_payable_id,
+            "status": status,
+            "after": after[0] if after else None,
+            "limit": limit,
+        },
     ).all()

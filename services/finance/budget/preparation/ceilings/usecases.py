@@ -10,6 +10,10 @@ from sqlmodel import Session
 
 from chassis import outbox
 from chassis.errors import NotFound
+from chassis.money import Money, total
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
+from services.finance.approval.domain import Subject
 from services.finance.budget.preparation import pack
 from services.finance.budget.preparation.ceilings import domain, store
 from services.finance.budget.preparation.ceilings.domain import Ceiling, CeilingStatus, Limit, Usage
@@ -39,6 +43,7 @@ def propose(session: Session, wanted: Ceiling) -> Ceiling:
             metadata={"document_number": wanted.document_number},
         )
     outbox.emit(session, BudgetCeilingChanged(wanted))
+    approval.begin(session, _subject(wanted), at=wanted.proposed_at)
     return wanted
 
 
@@ -47,6 +52,8 @@ def approve(session: Session, budget_ceiling_id: UUID, *, person_id: UUID, at: d
     seen = get(session, budget_ceiling_id)
     store.lock_preparation(session, seen.agency_id, seen.fiscal_year)
     approved = domain.decide(_locked(session, budget_ceiling_id), CeilingStatus.APPROVED, by=person_id, at=at)
+    name = f"ceiling {approved.document_number}"
+    approval.passed(session, budget_ceiling_id, name, person_id=person_id, step="approve it")
     approved = _numbered(session, approved)
     store.save_decision(session, approved)
     outbox.emit(session, BudgetCeilingChanged(approved))
@@ -88,6 +95,19 @@ def order_of(one: LimitFigures) -> tuple[str, str, str, int]:
     return place.organisation_code, place.program_code, place.account_code, one.limit.head.version_number
 
 
+def _subject(ceiling: Ceiling) -> Subject:
+    """A ceiling on its route: what its heads allow for the budget year, under the codes where they begin."""
+    return Subject(
+        RoutedKind.BUDGET_CEILING,
+        ceiling.budget_ceiling_id,
+        ceiling.agency_id,
+        Money(total(head.amounts[0] for head in ceiling.heads), ceiling.currency),
+        frozenset((head.place.organisation_code, head.place.account_code) for head in ceiling.heads),
+        ceiling.proposed_by,
+        of_heads=True,
+    )
+
+
 def _numbered(session: Session, ceiling: Ceiling) -> Ceiling:
     agency_id, year, currency = ceiling.agency_id, ceiling.fiscal_year, ceiling.currency
     domain.check_above_approved(ceiling, store.demands(session, agency_id, year, currency, _APPROVED))
@@ -100,6 +120,7 @@ def _end(
     ended = domain.decide(_locked(session, budget_ceiling_id), status, by=person_id, at=at, reason=reason)
     store.save_decision(session, ended)
     outbox.emit(session, BudgetCeilingChanged(ended))
+    approval.recall(session, budget_ceiling_id)
     return ended
 
 

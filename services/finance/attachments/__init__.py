@@ -1,0 +1,1 @@
+"""Files attached to entries and documents, kept once by their hash."""

@@ -1,0 +1,33 @@
+"""Which documents move funds: one list for the funds ledger, its events and what it refuses."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class DocumentKind(Enum):
+    """What kind of document moves funds."""
+
+    REQUISITION = "REQUISITION"
+    PURCHASE_ORDER = "PURCHASE_ORDER"
+    CONTRACT = "CONTRACT"
+    POSITION = "POSITION"
+    PAYROLL_RUN = "PAYROLL_RUN"
+    GOODS_RECEIPT = "GOODS_RECEIPT"
+    SERVICE_ACCEPTANCE = "SERVICE_ACCEPTANCE"
+    INVOICE = "INVOICE"
+    PAYMENT_ORDER = "PAYMENT_ORDER"
+    APPROPRIATION = "APPROPRIATION"
+    ALLOTMENT = "ALLOTMENT"
+    JOURNAL_ENTRY = "JOURNAL_ENTRY"
+    BILL = "BILL"
+    IMPREST = "IMPREST"
+    IMPREST_VOUCHER = "IMPREST_VOUCHER"
+    BUDGET_CHANGE = "BUDGET_CHANGE"
+    OVERRIDE = "OVERRIDE"
+    YEAR_END = "YEAR_END"
+    CREDIT_NOTE = "CREDIT_NOTE"
+    EXCHANGE_REVALUATION = "EXCHANGE_REVALUATION"
+    LATE_INTEREST_CHARGE = "LATE_INTEREST_CHARGE"
+    BANK_CHARGE = "BANK_CHARGE"
+    CREDIT_OFFSET = "CREDIT_OFFSET"

@@ -1,0 +1,225 @@
+"""SQL of successions and carry-overs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text, tuple_
+from sqlmodel import Session
+
+from chassis.money import checked
+from services.finance.classification.carryover.domain import Carried, CarryOver, Holding, Succession
+from services.finance.classification.carryover.tables import BalanceCarryOverRow, CodeSuccessionRow
+from services.finance.classification.segments import Segment
+from services.finance.ledger.domain import Basis, Segments
+
+_SUCCESSION = tuple(Succession.__dataclass_fields__)
+_SEGMENT_COLUMNS = ", ".join(f"l.{name}" for name in Segments.__dataclass_fields__)
+
+
+def _succession(row: CodeSuccessionRow) -> Succession:
+    values = {name: getattr(row, name) for name in _SUCCESSION}
+    return Succession(**(values | {"segment": Segment(row.segment)}))
+
+
+def successions_of(session: Session, codes: Collection[tuple[Segment, str]]) -> list[Succession]:
+    """Every succession of these old codes, on whatever day."""
+    row = CodeSuccessionRow
+    pairs = sorted((segment.value, code) for segment, code in codes)
+    query = select(row).where(tuple_(row.segment, row.old_code).in_(pairs))
+    return [_succession(found) for found in session.scalars(query)]
+
+
+def successions(
+    session: Session, *, segment: Segment | None, after: tuple[Any, ...] | None, limit: int
+) -> list[Succession]:
+    """Successions by segment, day, old and new code."""
+    row = CodeSuccessionRow
+    key = (row.segment, row.effective_on, row.old_code, row.new_code)
+    query = select(row).order_by(*key).limit(limit)
+    if segment is not None:
+        query = query.where(row.segment == segment.value)
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*after))
+    return [_succession(found) for found in session.scalars(query)]
+
+
+def add_successions(session: Session, wanted: Sequence[Succession]) -> None:
+    """Insert successions, and end each old code on its day where it is open, or would end later."""
+    session.add_all(
+        [
+            CodeSuccessionRow(**({name: getattr(one, name) for name in _SUCCESSION} | {"segment": one.segment.value}))
+            for one in wanted
+        ]
+    )
+    session.flush()
+    values = {
+        "segments": [one.segment.value for one in wanted],
+        "codes": [one.old_code for one in wanted],
+        "days": [one.effective_on for one in wanted],
+    }
+    ended = "unnest(cast(:segments as text[]), cast(:codes as text[]), cast(:days as date[])) w (segment, code, on_day)"
+    covers = "t.valid_from < w.on_day and (t.valid_to is null or t.valid_to > w.on_day)"
+    session.execute(
+        text(
+            f"update account t set valid_to = w.on_day from {ended}"  # noqa: S608  # constants of this function
+            f" where w.segment = 'ACCOUNT' and t.code = w.code and {covers}"
+        ),
+        values,
+    )
+    session.execute(
+        text(
+            f"update dimension_value t set valid_to = w.on_day from {ended}"  # noqa: S608
+            f" where t.kind = w.segment and t.code = w.code and {covers}"
+        ),
+        values,
+    )
+    session.expire_all()
+
+
+# Whether a code is in its tree, and not on the first day of the year.
+_ENDED = """
+    exists (select from account a where c.segment = 'ACCOUNT' and a.code = c.code and a.valid_from <= :first_day
+            union all
+            select from dimension_value d where d.kind = c.segment and d.code = c.code and d.valid_from <= :first_day)
+    and not exists (
+            select from account a where c.segment = 'ACCOUNT' and a.code = c.code and a.valid_from <= :first_day
+              and (a.valid_to is null or :first_day < a.valid_to)
+            union all
+            select from dimension_value d where d.kind = c.segment and d.code = c.code and d.valid_from <= :first_day
+              and (d.valid_to is null or :first_day < d.valid_to))
+"""
+_BUDGET_CODES = """
+    select distinct s.segment, s.code
+    from budget_line b
+    cross join lateral (values ('ACCOUNT', b.account_code), ('ORGANISATION', b.organisation_code),
+                               ('PROGRAM', b.program_code), ('FUNCTION', b.function_code),
+                               ('LOCATION', b.location_code), ('PROJECT', b.project_code),
+                               ('FUNDING_SOURCE', b.funding_source_code)) s (segment, code)
+    where b.agency_id = :agency_id and coalesce(b.last_fiscal_year, b.fiscal_year) = :year - 1
+      and b.status = 'ACTIVE' and b.postable and s.code <> ''
+"""
+
+
+def uncarried_budget(
+    session: Session, agency_id: UUID, year: int, *, before: date, first_day: date
+) -> list[tuple[Segment, str]]:
+    """The codes of active budget lines that end with the year before, end before the year and have no successor.
+
+    `before` is the first day of the year before, on which those lines' codes held.
+    """
+    rows = session.execute(
+        text(
+            f"""
+            select c.segment, c.code from ({_BUDGET_CODES}) c
+            where {_ENDED} and carried_code(c.segment, c.code, :before, :first_day) = c.code
+            order by 1, 2
+            """  # noqa: S608  # constants of this module; values are bound
+        ),
+        {"agency_id": agency_id, "year": year, "before": before, "first_day": first_day},
+    )
+    return [(Segment(row.segment), row.code) for row in rows]
+
+
+def holdings(session: Session, agency_id: UUID, *, first_day: date) -> list[tuple[Holding, str]]:
+    """What stands on accounts that have ended by a day, and the kind of each account.
+
+    Nothing but a carry-over is posted on them since, so that all their lines are counted. An account without successor
+    is its own.
+    """
+    rows = session.execute(
+        text(
+            f"""
+            with c as (
+                select distinct 'ACCOUNT' as segment, k.account_code as code from account_balance k
+                where k.agency_id = :agency_id
+            ), ended as (
+                select c.code, last.kind, carried_code('ACCOUNT', c.code, last.valid_from, :first_day) as successor
+                from c
+                cross join lateral (
+                    select a.kind, a.valid_from from account a
+                    where a.code = c.code and a.valid_from <= :first_day order by a.valid_from desc limit 1
+                ) last
+                where {_ENDED}
+            )
+            select l.basis, l.fund_code, l.account_code, e.successor, e.kind, l.currency, {_SEGMENT_COLUMNS},
+                   l.budget_line_id, l.document_line_id, l.counterpart_agency_id,
+                   sum(l.debit_minor)::numeric - sum(l.credit_minor) as amount,
+                   sum(l.functional_debit_minor)::numeric - sum(l.functional_credit_minor) as functional
+            from ended e join journal_line l on l.account_code = e.code and l.agency_id = :agency_id
+            group by l.basis, l.fund_code, l.account_code, e.successor, e.kind, l.currency, {_SEGMENT_COLUMNS},
+                     l.budget_line_id, l.document_line_id, l.counterpart_agency_id, l.functional_debit_minor is null
+            having sum(l.debit_minor) <> sum(l.credit_minor)
+                or sum(l.functional_debit_minor) <> sum(l.functional_credit_minor)
+            order by 1, 2, 3, 6, l.budget_line_id, l.document_line_id
+            """  # noqa: S608  # constants of this module; values are bound
+        ),
+        {"agency_id": agency_id, "first_day": first_day},
+    )
+    return [
+        (
+            Holding(
+                Basis(row.basis),
+                row.fund_code,
+                row.account_code,
+                row.successor,
+                row.currency,
+                checked(int(row.amount)),
+                None if row.functional is None else checked(int(row.functional)),
+                Segments(*(getattr(row, name) for name in Segments.__dataclass_fields__)),
+                row.budget_line_id,
+                row.document_line_id,
+                row.counterpart_agency_id,
+            ),
+            row.kind,
+        )
+        for row in rows
+    ]
+
+
+def add(session: Session, done: CarryOver) -> None:
+    """Insert a carry-over."""
+    session.add(
+        BalanceCarryOverRow(
+            balance_carry_over_id=done.balance_carry_over_id,
+            agency_id=done.agency_id,
+            year=done.year,
+            carried=[{**vars(one), "basis": one.basis.value} for one in done.carried],
+            journal_entry_ids=[str(entry_id) for entry_id in done.journal_entry_ids],
+            person_id=done.person_id,
+            recorded_at=done.recorded_at,
+        )
+    )
+    session.flush()
+
+
+def carry_overs(session: Session, agency_id: UUID, *, after: tuple[UUID] | None, limit: int) -> list[CarryOver]:
+    """An agency's carry-overs, the newest first."""
+    row = BalanceCarryOverRow
+    query = (
+        select(row)
+        .where(row.agency_id == agency_id)
+        .order_by(row.balance_carry_over_id.desc())  # type: ignore[attr-defined]  # a column
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(row.balance_carry_over_id < after[0])
+    return [
+        CarryOver(
+            found.balance_carry_over_id,
+            found.agency_id,
+            found.year,
+            tuple(_carried(part) for part in found.carried),
+            tuple(UUID(entry_id) for entry_id in found.journal_entry_ids),
+            found.person_id,
+            found.recorded_at,
+        )
+        for found in session.scalars(query)
+    ]
+
+
+def _carried(part: Mapping[str, Any]) -> Carried:
+    return Carried(**{**part, "basis": Basis(part["basis"])})

@@ -1,0 +1,1 @@
+"""Classes of statistics beside the chart, and reports by them."""

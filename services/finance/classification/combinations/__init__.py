@@ -1,0 +1,1 @@
+"""Which combinations of segments may be posted."""

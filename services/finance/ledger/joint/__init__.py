@@ -1,0 +1,1 @@
+"""One act by hand in the books of several agencies."""

@@ -1,0 +1,75 @@
+"""Whether the inter-entity pair holds: equal and opposite between each two entities, and act by act."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from chassis.verify import PROBLEMS_MAX, Problem
+
+# A line between entities names the other one. What an agency shows towards the treasury is what that shows towards it,
+# by fund, whichever document made it (domain rules §1).
+_PAIR = """
+    with side as (
+        select agency_id, counterpart_agency_id, fund_code,
+               sum(coalesce(functional_debit_minor, debit_minor)::numeric
+                   - coalesce(functional_credit_minor, credit_minor)) as amount
+        from journal_line where counterpart_agency_id is not null group by 1, 2, 3
+    )
+    select coalesce(mine.agency_id, theirs.counterpart_agency_id) as agency_id,
+           coalesce(mine.counterpart_agency_id, theirs.agency_id) as counterpart_agency_id,
+           coalesce(mine.fund_code, theirs.fund_code) as fund_code,
+           coalesce(mine.amount, 0) as mine, coalesce(theirs.amount, 0) as theirs
+    from side mine
+    full join side theirs
+      on (theirs.agency_id, theirs.counterpart_agency_id, theirs.fund_code)
+       = (mine.counterpart_agency_id, mine.agency_id, mine.fund_code)
+    where coalesce(mine.amount, 0) + coalesce(theirs.amount, 0) <> 0
+    order by 1, 2, 3 limit :limit
+"""
+# Every entry of an act is there, on one day; an act is reversed whole or not at all.
+_ACTS = """
+    select j.joint_entry_id, count(e.journal_entry_id) as entries, jsonb_array_length(j.agency_ids) as legs,
+           count(distinct e.accounting_on) as days, count(r.journal_entry_id) as reversed
+    from joint_entry j
+    left join joint_entry_leg l using (joint_entry_id)
+    left join journal_entry e
+           on (e.journal_entry_id, e.agency_id, e.source_id) = (l.journal_entry_id, l.agency_id, l.joint_entry_id)
+    left join journal_entry r on r.reverses_journal_entry_id = e.journal_entry_id
+    group by j.joint_entry_id
+    having count(e.journal_entry_id) <> jsonb_array_length(j.agency_ids) or count(distinct e.accounting_on) <> 1
+        or count(r.journal_entry_id) not in (0, jsonb_array_length(j.agency_ids))
+    order by 1 limit :limit
+"""
+_STRAY = """
+    select e.journal_entry_id from journal_entry e
+    where e.source_kind = 'JOINT_ENTRY' and not exists (
+        select 1 from joint_entry_leg l
+        where (l.joint_entry_id, l.journal_entry_id) = (e.source_id, e.journal_entry_id))
+    order by 1 limit :limit
+"""
+
+
+def problems(connection: Connection) -> list[Problem]:
+    """What does not hold, the first few of each kind."""
+    limit = {"limit": PROBLEMS_MAX}
+    found = [
+        Problem(
+            "E1",
+            f"between {row.agency_id} and {row.counterpart_agency_id}, fund {row.fund_code}: the first shows "
+            f"{row.mine} minor units, the other {row.theirs}; they are not opposite",
+        )
+        for row in connection.execute(text(_PAIR), limit)
+    ]
+    found += [
+        Problem(
+            "E1",
+            f"joint entry {row.joint_entry_id}: {row.entries} of {row.legs} entries on {row.days} days, {row.reversed} "
+            "of them reversed",
+        )
+        for row in connection.execute(text(_ACTS), limit)
+    ]
+    found += [
+        Problem("E1", f"entry {row.journal_entry_id} is a leg of no joint entry")
+        for row in connection.execute(text(_STRAY), limit)
+    ]
+    return found

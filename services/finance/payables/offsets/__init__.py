@@ -1,0 +1,1 @@
+"""What a creditor owes back, set off against what he is owed."""

@@ -1,0 +1,1 @@
+"""What payments withheld for others, and its way to them."""
