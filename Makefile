@@ -11,6 +11,8 @@ BIN := .venv/bin
 PROTOS := $(shell find protos -mindepth 1 \( -name '*.proto' -o -type d \))
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
+# Two processes, each with servers of its own, take a folder or a file of tests in turn (make test WORKERS=0: one, in order).
+WORKERS ?= 2
 
 .PHONY: help setup protos lint format test test-unit test-kafka demo demo-year run down bench docs clean
 
@@ -38,7 +40,7 @@ docs: protos ## write docs/asyncapi.yaml, docs/api.md and the generated files of
 	@$(BIN)/python -m tools.docs
 
 test: protos ## all tests; those that use a broker run on Apache Kafka where Java 17 and Maven are (ARGS=… to pytest)
-	@KELOLA_TEST_BROKER=$${KELOLA_TEST_BROKER:-auto} $(PYTEST) $(ARGS)
+	@KELOLA_TEST_BROKER=$${KELOLA_TEST_BROKER:-auto} $(PYTEST) -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-unit: protos ## the tests that start nothing: rules, contracts, layers
 	@$(PYTEST) tests/unit tests/contract tests/architecture $(ARGS)

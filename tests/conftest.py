@@ -31,6 +31,7 @@ from typing import Any, cast
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from chassis.local.broker import Broker, BrokerKind, embedded_broker, kafka_missing
 from chassis.local.databases import ServiceDatabase, prepare
@@ -46,7 +47,8 @@ BROKER = ("embedded" if kafka_missing() else "kafka") if _WANTED == "auto" else 
 _BROKER_FIXTURES = {"broker", "fresh_broker", "system"}
 _NAMES = {"embedded": "the embedded broker (Tansu)", "kafka": f"Apache Kafka {KAFKA_VERSION}"}
 _broker_tests: set[str] = set()
-SEED = int(os.environ.get("KELOLA_TEST_SEED") or secrets.randbelow(2**31))
+# Processes that share a run (`make test`) share its seed: the first one leaves it for those that it starts.
+SEED = int(os.environ.setdefault("KELOLA_TEST_SEED", str(secrets.randbelow(2**31))))
 _PREFIX = "kelola-test-"
 # No test asserts a time, and a busy machine is slow now and then.
 hypothesis.settings.register_profile("kelola", deadline=None, print_blob=True)
@@ -80,9 +82,11 @@ def scratch() -> Iterator[Path]:
         with suppress(OSError), (old / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    with (folder / "lock").open("a") as lock:
+    made = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=parent))
+    with (made / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # It takes the name that others sweep by once it is locked: they may begin at this moment.
+        folder = made.rename(parent / made.name[1:])
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -179,8 +183,29 @@ def pytest_report_header() -> list[str]:
     return [f"kelola: seed {SEED} (KELOLA_TEST_SEED={SEED} repeats it), broker {BROKER}"]
 
 
+# These have a system of their own, though their folder shares one.
+_ALONE = {"tests/system/test_demo_year.py"}
+
+
+class _Together(LoadScopeScheduling):
+    """What shares a system or a service stays in one process, in its order: a folder of tests, else a file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        shared = file.startswith(("tests/integration/", "tests/system/")) and file not in _ALONE
+        return file.rpartition("/")[0] if shared else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Deal tests out to the processes of `make test`."""
+    return _Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a broker; skip what rests on Apache Kafka's semantics when it is not there."""
+    """Put what takes longest first; mark what uses a broker; skip what rests on Apache Kafka and does not have it."""
+    # So that the processes of a run end at about the same time.
+    items.sort(key=lambda item: not item.path.is_relative_to(Path(__file__).parent / "system"))
     for item in items:
         if _BROKER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.broker)
