@@ -13,7 +13,10 @@ from functools import cache
 from pathlib import Path
 
 from chassis.errors import FailedPrecondition
+from chassis.fiscal_calendar import FiscalCalendar
 from chassis.settings import ROOT
+
+FISCAL_CALENDAR = "fiscal_calendar.csv"
 
 
 class _Chosen:
@@ -61,3 +64,23 @@ def holding(table: str, on: date) -> Sequence[Mapping[str, str]]:
         if date.fromisoformat(row["valid_from"]) <= on
         and (not row["valid_to"] or on < date.fromisoformat(row["valid_to"]))
     ]
+
+
+def fiscal_calendar() -> FiscalCalendar:
+    """The government's fiscal years, by its table `fiscal_calendar.csv`; see `calendar_of`."""
+    return calendar_of(rows(FISCAL_CALENDAR))
+
+
+def calendar_of(found: Sequence[Mapping[str, str]]) -> FiscalCalendar:
+    """The fiscal years that the rows of a `fiscal_calendar.csv` say. COUNTRY_PACK_INCOMPLETE unless it is one row.
+
+    Books keep one row of years; a government that moves the beginning of its year has a short year in between, which
+    no table of this pack can say yet.
+    """
+    if len(found) != 1 or found[0]["named_by"] not in ("START", "END"):
+        raise PackIncomplete(
+            f"{FISCAL_CALENDAR} has {len(found)} rows: it says once with which month fiscal years begin, and whether "
+            "the calendar year of their START or END names them",
+            metadata={"table": FISCAL_CALENDAR},
+        )
+    return FiscalCalendar(int(found[0]["first_month"]), found[0]["named_by"] == "END")

@@ -55,9 +55,11 @@ class ServiceSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65535)
 
-    # The zone of civil days (IANA name), and how far the business clock is moved (a rehearsal, the demo's year).
+    # The zone of civil days (IANA name), and how far the business clock is moved (a rehearsal, the demo's year): by
+    # so much, or by what a file says at each look.
     civil_zone: str = "UTC"
     clock_offset_seconds: int = 0
+    clock_offset_file: Path | None = None
 
     # PostgreSQL, as postgresql://user:password@host:port/database, one role a URL.
     database_app_url: str | None = None

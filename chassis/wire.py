@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -40,14 +41,20 @@ def from_money(message: money_pb2.Money, field: str = "amount") -> Money:
     return Money(units * 10**digits + sign * minor_of_nanos, currency)
 
 
+def money_fields(minor: int, currency: str) -> dict[str, Any]:
+    """The fields of a google.type.Money of `minor` units: units and nanos of one sign.
+
+    For messages with many amounts, which are built around them: a Money made first and copied costs several times that.
+    """
+    scale = 10 ** exponent(currency)
+    units, rest = divmod(abs(minor), scale)
+    nanos = rest * (10**_NANO_DIGITS // scale)
+    return {"currency_code": currency, "units": -units if minor < 0 else units, "nanos": -nanos if minor < 0 else nanos}
+
+
 def to_money(money: Money) -> money_pb2.Money:
     """The amount as units and nanos of one sign."""
-    digits = exponent(money.currency)
-    units, minor = divmod(abs(money.minor), 10**digits)
-    sign = -1 if money.minor < 0 else 1
-    return money_pb2.Money(
-        currency_code=money.currency, units=sign * units, nanos=sign * minor * 10 ** (_NANO_DIGITS - digits)
-    )
+    return money_pb2.Money(**money_fields(money.minor, money.currency))
 
 
 def from_date(message: date_pb2.Date, field: str = "date") -> date:

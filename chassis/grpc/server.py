@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import grpc
-import protovalidate
 import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from nameko.extensions import SharedExtension
@@ -112,8 +111,6 @@ class GrpcServer(SharedExtension):
 
     def _serve(self, chain: Chain, handler: Handler, descriptor: MethodDescriptor, permission: str | None) -> None:
         method = Method.of(descriptor, permission=permission)
-        # Compiles the rules now: a broken rule ends the start, not the first call.
-        protovalidate.collect_violations(method.request_class())
         service = descriptor.containing_service.full_name
         self._handlers.setdefault(service, {})[descriptor.name] = chain.handler(method, handler)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from typing import Any
 
@@ -16,10 +17,16 @@ _PAYABLES = payables_pb2_grpc.PayablesServiceStub
 _PAID_ON = date(cast.FISCAL_YEAR, 1, 6)
 
 
-def order(
+def statement(request_name: str, on: date) -> payables_pb2.StatementOfResponsibility:
+    """The budget user's statement of responsibility for a payment request, signed on a day."""
+    paper = f"Surat Pernyataan Tanggung Jawab Mutlak: {request_name}".encode()
+    return payables_pb2.StatementOfResponsibility(signed_on=to_date(on), sha256=hashlib.sha256(paper).hexdigest())
+
+
+def issue(
     government: Government, foundation: Foundation, agency_id: str, payable_ids: list[str], step: str, *, on: date
 ) -> Any:
-    """Request, verify, authorise and order the payment of these payables of one agency; the numbered order."""
+    """Request, verify, authorise and order the payment of these payables of one agency; the order, not numbered yet."""
     request = government.do(
         _PAYABLES,
         "CreatePaymentRequest",
@@ -41,11 +48,13 @@ def order(
     government.do(
         _PAYABLES,
         "AuthorisePaymentRequest",
-        payables_pb2.AuthorisePaymentRequestRequest(name=request.name),
+        payables_pb2.AuthorisePaymentRequestRequest(
+            name=request.name, statement_of_responsibility=statement(request.name, on)
+        ),
         by="budget_user",
         step=f"{step}/authorise",
     )
-    issued = government.do(
+    return government.do(
         _PAYABLES,
         "IssuePaymentOrder",
         payables_pb2.IssuePaymentOrderRequest(
@@ -56,6 +65,10 @@ def order(
         by="treasurer",
         step=f"{step}/order",
     ).payment_order
+
+
+def numbered(government: Government, issued: Any, step: str) -> Any:
+    """The order once it has its number: one writer gives numbers, after the commit."""
     return government.wait(
         lambda: government.read(
             _PAYABLES, "GetPaymentOrder", payables_pb2.GetPaymentOrderRequest(name=issued.name), by="treasurer"
@@ -67,15 +80,15 @@ def order(
 
 def pay(government: Government, foundation: Foundation, agency_id: str, payable_ids: list[str], step: str) -> Any:
     """Pay these payables of one agency by one order; returns the order as it stands after the debit."""
-    numbered = order(government, foundation, agency_id, payable_ids, step, on=_PAID_ON)
+    issued = numbered(government, issue(government, foundation, agency_id, payable_ids, step, on=_PAID_ON), step)
     return government.do(
         _PAYABLES,
         "RecordBankDebit",
         payables_pb2.RecordBankDebitRequest(
-            name=numbered.name,
-            bank_reference=f"BANK-{numbered.order_number}",
+            name=issued.name,
+            bank_reference=f"BANK-{issued.order_number}",
             value_date=to_date(_PAID_ON),
-            amount=numbered.net,
+            amount=issued.net,
         ),
         by="treasurer",
         step=f"{step}/debit",

@@ -1,7 +1,8 @@
 """The treasury and its bank: payees' accounts, payment orders, runs, the bank's answers. The files lie in one folder.
 
 The bank is the demo's own: it rejects a payment before the debit when told to, and states every other one as debited.
-Its statements begin with what the treasury had there before the story, which is in no books of it.
+Its statements begin with what the treasury had there before the story, which is in no books of it. The treasury has an
+account in rupiah and one in dollars; a run pays from one account, so what is owed in dollars has runs of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from chassis.money import Money, exponent
+from chassis.money import Money
 from chassis.wire import from_money, to_date
 from cli.demo import paying
 from cli.demo.acting import DemoStopped
@@ -23,8 +24,6 @@ from kelola.finance.v1 import payables_pb2, payables_pb2_grpc, treasury_pb2, tre
 
 _TREASURY = treasury_pb2_grpc.TreasuryServiceStub
 _PAYABLES = payables_pb2_grpc.PayablesServiceStub
-_CASH_ACCOUNT, _ACCOUNT_NUMBER = "1.1.01.01", "8800120001"
-_BEFORE_THE_STORY = Money(50_000_000_000 * 10 ** exponent(cast.CURRENCY), cast.CURRENCY)
 _ANSWERED = {treasury_pb2.BANK_ANSWER_OUTCOME_REJECTED, treasury_pb2.BANK_ANSWER_OUTCOME_ACCEPTED}
 
 
@@ -37,46 +36,65 @@ class Claim:
     step: str
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An account that the treasury keeps: where it stands in the books, its number, what was there before the story."""
+
+    cash_account: str
+    number: str
+    name: str
+    before: Money
+
+    @property
+    def currency(self) -> str:
+        """The currency of the account."""
+        return self.before.currency
+
+
+RUPIAH = Kept("1.1.01.01", "8800120001", "Bank Aceh Syariah", Money(50_000_000_000_00, cast.CURRENCY))
+DOLLARS = Kept("1.1.01.07", "8800120002", "Bank Aceh Syariah, dolar", Money(5_000_00, cast.DOLLAR))
+
+
 @dataclass
 class Bank:
-    """The treasury's account, and what the bank knows of it."""
+    """One of the treasury's accounts, and what the bank knows of it."""
 
     year: Year
     folder: Path
+    kept: Kept
     account: Any
-    balance: Money = _BEFORE_THE_STORY
+    balance: Money
     statements: int = 0
     payees: dict[tuple[str, str], int] = field(default_factory=dict)  # (unit, creditor) -> accounts so far
 
     @classmethod
-    def open(cls, year: Year, folder: Path) -> Bank:
-        """The treasury's account, kept by its head."""
+    def open(cls, year: Year, folder: Path, kept: Kept) -> Bank:
+        """An account of the treasury, kept by its head."""
         account = year.government.do(
             _TREASURY,
             "CreateBankAccount",
             treasury_pb2.CreateBankAccountRequest(
                 bank_account=treasury_pb2.BankAccount(
                     agency_id=year.treasury_id,
-                    account_code=_CASH_ACCOUNT,
-                    display_name="Bank Aceh Syariah",
+                    account_code=kept.cash_account,
+                    display_name=kept.name,
                     holder_name="RKUD Pemerintah Aceh",
-                    account_number=_ACCOUNT_NUMBER,
+                    account_number=kept.number,
                     account_number_kind=treasury_pb2.ACCOUNT_NUMBER_KIND_LOCAL,
                     bic="PDACIDJ1XXX",
-                    currency_code=cast.CURRENCY,
+                    currency_code=kept.currency,
                     valid_from=day(1, 1),
                 )
             ),
             by="treasury_head",
-            step="bank-account",
+            step=f"bank-account/{kept.currency}",
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(year, folder, account)
+        return cls(year, folder, kept, account, kept.before)
 
     def payee(self, unit: str, creditor: str, *, since: date) -> None:
         """The creditor's account as one person proposes and another approves it; it follows the one before it."""
         number = self.payees[unit, creditor] = self.payees.get((unit, creditor), 0) + 1
-        step = f"payee/{unit}/{creditor}/{number}"
+        step = f"payee/{self.kept.currency}/{unit}/{creditor}/{number}"
         proposed = self.year.government.do(
             _TREASURY,
             "CreatePayeeAccount",
@@ -88,7 +106,7 @@ class Bank:
                     account_number=f"12{len(self.payees):04d}{number:04d}",
                     account_number_kind=treasury_pb2.ACCOUNT_NUMBER_KIND_LOCAL,
                     clearing_code="008",
-                    currency_code=cast.CURRENCY,
+                    currency_code=self.kept.currency,
                     valid_from=to_date(since),
                 )
             ),
@@ -105,7 +123,9 @@ class Bank:
 
     def pay(self, claims: Sequence[Claim], *, on: date, rejected: str = "") -> list[dict[str, Any]]:
         """One order for each claim, one run for all; what its bank makes of each. `rejected` names a step."""
-        orders = {claim.step: self._order(claim, on) for claim in claims}
+        issued = {claim.step: self._issue(claim, on) for claim in claims}
+        # The numbers come together: they are waited for when all orders are there.
+        orders = {step: paying.numbered(self.year.government, order, step) for step, order in issued.items()}
         run = self._run(list(orders.values()), on)
         message_id = self._export(run, on)
         steps = {order.payment_order_id: step for step, order in orders.items()}
@@ -114,7 +134,9 @@ class Bank:
         if refused:
             statuses = [Status(_end_to_end(one), REJECTED, WRONG_ACCOUNT) for one in refused]
             statuses += [Status(_end_to_end(one), ACCEPTED) for one in paid]
-            self._import(f"pain.002-{on}", bank_files.status_report(message_id, statuses, on=on), _ANSWERED)
+            self._import(
+                f"pain.002-{self._named(on)}", bank_files.status_report(message_id, statuses, on=on), _ANSWERED
+            )
         if paid:
             self._state(paid, on)
         return [self._outcome(step, order) for step, order in orders.items()]
@@ -141,7 +163,10 @@ class Bank:
 
     # --- the steps of a payment ----------------------------------------------------------------------------------
 
-    def _order(self, claim: Claim, on: date) -> Any:
+    def _named(self, on: date) -> str:
+        return f"{self.kept.currency}-{on}"
+
+    def _issue(self, claim: Claim, on: date) -> Any:
         payable = self.year.government.read(
             _PAYABLES,
             "GetPayable",
@@ -150,7 +175,7 @@ class Bank:
         )
         if (claim.unit, payable.creditor) not in self.payees:
             self.payee(claim.unit, payable.creditor, since=date(on.year, 1, 1))
-        return paying.order(
+        return paying.issue(
             self.year.government,
             self.year.foundation,
             self.year.unit_id(claim.unit),
@@ -172,7 +197,7 @@ class Bank:
                 payment_order_ids=[order.payment_order_id for order in orders],
             ),
             by="treasurer",
-            step=f"run/{on}",
+            step=f"run/{self._named(on)}",
         )
         if run.omissions:
             raise DemoStopped(f"the run of {on} leaves payments out: {run.omissions}")
@@ -183,7 +208,7 @@ class Bank:
                 name=run.name, control_count=run.instruction_count, control_total=run.total
             ),
             by="treasury_head",
-            step=f"run/{on}/approve",
+            step=f"run/{self._named(on)}/approve",
         )
         return run
 
@@ -195,9 +220,9 @@ class Bank:
                 name=run.name, file_format=treasury_pb2.PAYMENT_FILE_FORMAT_PAIN_001_001_09
             ),
             by="treasurer",
-            step=f"run/{on}/export",
+            step=f"run/{self._named(on)}/export",
         )
-        (self.folder / f"pain.001-{on}.xml").write_bytes(file.content)
+        (self.folder / f"pain.001-{self._named(on)}.xml").write_bytes(file.content)
         return str(file.message_id)
 
     def _state(self, paid: Sequence[Any], on: date) -> None:
@@ -207,9 +232,9 @@ class Bank:
             for one in paid
         ]
         content, closing = bank_files.statement(
-            _ACCOUNT_NUMBER, debits, number=self.statements + 1, opening=self.balance, on=on
+            self.kept.number, debits, number=self.statements + 1, opening=self.balance, on=on
         )
-        self._import(f"camt.053-{on}", content, {treasury_pb2.BANK_ANSWER_OUTCOME_DEBITED})
+        self._import(f"camt.053-{self._named(on)}", content, {treasury_pb2.BANK_ANSWER_OUTCOME_DEBITED})
         self.statements, self.balance = self.statements + 1, closing
 
     def _import(self, name: str, content: bytes, outcomes: set[int]) -> None:
@@ -230,11 +255,15 @@ class Bank:
         seen = self.year.government.read(
             _PAYABLES, "GetPaymentOrder", payables_pb2.GetPaymentOrderRequest(name=order.name), by="treasurer"
         )
+        abroad = {}
+        if seen.HasField("foreign_amount"):
+            abroad = {"paid": shown(seen.foreign_amount), "left the account": shown(seen.debited_amount)}
         return {
             "payment": step,
             "order": seen.order_number,
             "gross": shown(seen.gross),
             "net": shown(seen.net),
+            **abroad,
             "status": payables_pb2.PaymentOrderStatus.Name(seen.status).removeprefix("PAYMENT_ORDER_STATUS_"),
         }
 

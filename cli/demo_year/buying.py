@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
-from chassis.money import Money
+from chassis.money import Money, exponent, round_half_away
 from chassis.wire import to_date, to_money
 from cli.demo.acting import DemoStopped, Refusal
 from cli.demo.purchasing import VAT_PERCENT
+from cli.demo_year import cast
 from cli.demo_year.banking import Claim
 from cli.demo_year.year import Year, decimal, shown
 from kelola.finance.v1 import payables_pb2, payables_pb2_grpc
@@ -27,14 +29,14 @@ _REQUISITIONS = requisition_pb2_grpc.RequisitionServiceStub
 _ORDERS = purchase_order_pb2_grpc.PurchaseOrderServiceStub
 _RECEIPTS = receipt_pb2_grpc.ReceiptServiceStub
 _TAX_RATE = f"0.{VAT_PERCENT}"
-QUANTITY, FIRST_DELIVERY = 10, 6
+QUANTITY = 10
 
 
 @dataclass(frozen=True)
 class Purchase:
-    """What is bought: ten packs of something for use at once; `price` is whole rupiah a pack, without tax.
+    """What is bought: ten of something for use at once; `price` is whole units of the currency each, without tax.
 
-    `estimate` is the price that was asked for; none is the price itself.
+    `estimate` is the price that was asked for; none is the price itself. `deliveries` are the quantities that come.
     """
 
     step: str
@@ -45,6 +47,19 @@ class Purchase:
     price: int
     on: date
     estimate: int = 0
+    currency: str = cast.CURRENCY
+    tax_rate: str = _TAX_RATE
+    deliveries: tuple[int, ...] = (6, 4)
+
+    @property
+    def net(self) -> Money:
+        """The price of all, without tax."""
+        return Money(QUANTITY * self.price * 10 ** exponent(self.currency), self.currency)
+
+    @property
+    def tax(self) -> Money:
+        """The tax on it."""
+        return Money(round_half_away(self.net.minor * Fraction(self.tax_rate)), self.currency)
 
 
 def buy(year: Year, purchase: Purchase) -> tuple[Claim, dict[str, Any]]:
@@ -56,8 +71,8 @@ def buy(year: Year, purchase: Purchase) -> tuple[Claim, dict[str, Any]]:
 
 
 def receive_and_invoice(year: Year, purchase: Purchase, signed: Any, *, on: date) -> tuple[Claim, dict[str, Any]]:
-    """Two deliveries accepted, the invoice matched and approved; what is owed."""
-    for which, quantity in enumerate((FIRST_DELIVERY, QUANTITY - FIRST_DELIVERY), start=1):
+    """The deliveries accepted, the invoice matched and approved; what is owed."""
+    for which, quantity in enumerate(purchase.deliveries, start=1):
         _receive(year, purchase, signed, which, quantity, on)
     payable = _invoice(year, purchase, signed, on)
     row = {
@@ -76,7 +91,7 @@ def request(year: Year, purchase: Purchase) -> Any:
         description=purchase.what,
         quantity=decimal(QUANTITY),
         estimated_unit_price=decimal(purchase.estimate or purchase.price),
-        tax_rate=decimal(_TAX_RATE),
+        tax_rate=decimal(purchase.tax_rate),
         budget_line_id=purchase.budget_line_id,
     )
     made = year.government.do(
@@ -86,7 +101,7 @@ def request(year: Year, purchase: Purchase) -> Any:
             requisition=requisition_pb2.Requisition(
                 agency_id=year.unit_id(purchase.unit),
                 purpose=purchase.what,
-                currency_code="IDR",
+                currency_code=purchase.currency,
                 needed_on=to_date(purchase.on),
                 lines=[line],
             )
@@ -122,7 +137,7 @@ def order(year: Year, purchase: Purchase, requisition: Any, *, number: int = 1) 
         requisition_line_id=requisition.lines[0].requisition_line_id,
         quantity=decimal(QUANTITY),
         unit_price=decimal(purchase.price),
-        tax_rate=decimal(_TAX_RATE),
+        tax_rate=decimal(purchase.tax_rate),
         final=True,
     )
     made = year.government.do(
@@ -197,8 +212,6 @@ def _receive(year: Year, purchase: Purchase, signed: Any, which: int, quantity: 
 
 
 def _invoice(year: Year, purchase: Purchase, signed: Any, on: date) -> Any:
-    net = QUANTITY * purchase.price
-    tax_minor = net * VAT_PERCENT  # 1/100 rupiah: net × 11 % × 100
     request = payables_pb2.CreateInvoiceRequest(
         invoice=payables_pb2.Invoice(
             agency_id=year.unit_id(purchase.unit),
@@ -211,10 +224,10 @@ def _invoice(year: Year, purchase: Purchase, signed: Any, on: date) -> Any:
                     purchase_order_line_id=signed.lines[0].purchase_order_line_id,
                     quantity=decimal(QUANTITY),
                     unit_price=decimal(purchase.price),
-                    tax=to_money(Money(tax_minor, "IDR")),
+                    tax=to_money(purchase.tax),
                 )
             ],
-            total=to_money(Money(net * 100 + tax_minor, "IDR")),
+            total=to_money(purchase.net + purchase.tax),
         )
     )
     # The order reaches finance as an event, so finance may not know it yet; so do the receipts.

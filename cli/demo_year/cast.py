@@ -45,14 +45,34 @@ OFFICERS = {label: month.OFFICERS[label] for label in _DUTIES} | {
 MEALS = ("5.1.02.01.01.0053", 1)
 STATIONERY = ("5.1.02.01.01.0024", 1)
 TRAVEL = ("5.1.02.04.01.0001", 1)
+TRAINING = ("5.1.02.04.01.0001", 2)
 ADVICE = ("5.1.02.02.08.0018", 1)
 BUILDING = ("5.2.03.01.01.0001", 1)
+MOSQUE = ("5.2.03.01.01.0008", 1)
 COMPUTER_SUPPLIES = ("5.1.02.01.01.0029", 1)
 # The line that the supplementary budget adds: office paper, which the first budget forgot.
 PAPER = ("5.1.02.01.01.0025", 1)
 
-# Middle rates of the demo, rupiah for one unit: those of the year's first month, and what each month adds to them.
-FOREIGN = {"USD": (Decimal("16180.50"), Decimal("42.25")), "SGD": (Decimal("11940.75"), Decimal("-18.40"))}
+# Middle rates of the demo, rupiah for one unit, by (month, day): those of each month's end, and of the days on which
+# something happens in that currency. From 10 March to 15 September the dollar goes the way of N5 (domain rules, §2).
+DOLLAR, SINGAPORE_DOLLAR = "USD", "SGD"
+RATES = {
+    DOLLAR: {
+        (1, 31): "14900", (2, 12): "14940", (2, 28): "14982.25", (3, 10): "15000", (3, 31): "15100", (4, 30): "15150",
+        (5, 31): "15200", (6, 12): "15300", (6, 30): "15350", (7, 31): "15380", (8, 31): "15400", (9, 15): "15350",
+        (9, 30): "15442.25", (10, 31): "15484.50", (11, 18): "15526.75", (11, 30): "15526.75", (12, 31): "15569",
+    },
+    SINGAPORE_DOLLAR: {
+        (1, 31): "11940.75", (2, 19): "11930", (2, 28): "11922.35", (3, 31): "11903.95", (4, 30): "11885.55",
+        (5, 31): "11867.15", (6, 30): "11848.75", (7, 31): "11830.35", (8, 31): "11811.95", (9, 30): "11793.55",
+        (10, 31): "11775.15", (11, 30): "11756.75", (12, 31): "11738.35",
+    },
+}  # fmt: skip
+
+
+def rate(currency: str, on: date) -> Decimal:
+    """The middle rate of a day of the first year; KeyError when nothing happens on it."""
+    return Decimal(RATES[currency][on.month, on.day])
 
 
 def officers() -> list[month.Person]:

@@ -18,7 +18,10 @@ _NO_RETENTION, _RETENTION = billing_pb2.RETENTION_KIND_GUARANTEE, billing_pb2.RE
 
 @dataclass(frozen=True)
 class Contract:
-    """One contract of one line; `price` is whole rupiah, tax included."""
+    """One contract of one line; `price` is whole rupiah, tax included.
+
+    `document_line_id` is the line under which its funds are bound, where another document than the contract binds them.
+    """
 
     number: str
     key: tuple[str, int]
@@ -28,6 +31,7 @@ class Contract:
     maintenance_until: date
     retention: bool = False
     unit: str = cast.HEALTH
+    document_line_id: str = ""
 
     @property
     def contract_id(self) -> str:
@@ -37,7 +41,7 @@ class Contract:
     @property
     def line_id(self) -> str:
         """Its only line."""
-        return document_id(self.number, "line")
+        return self.document_line_id or document_id(self.number, "line")
 
 
 def sign(year: Year, contract: Contract) -> None:
@@ -64,6 +68,11 @@ def sign(year: Year, contract: Contract) -> None:
         by="budget_officer",
         step=f"{contract.number}/obligate",
     )
+    register(year, contract)
+
+
+def register(year: Year, contract: Contract) -> None:
+    """Who is to be paid for a contract whose funds are bound, and under which terms."""
     year.government.do(
         _BILLING,
         "CreateContractTerms",

@@ -17,6 +17,7 @@ from chassis.settings import ROOT
 from cli.connect import system_of
 from cli.demo.acting import DemoStopped, Government
 from cli.demo_year import (
+    banking,
     beginning,
     budgeting,
     buying,
@@ -27,7 +28,9 @@ from cli.demo_year import (
     figures,
     foreign,
     preparing,
+    spanning,
 )
+from cli.demo_year.abroad import Training
 from cli.demo_year.banking import Bank, Claim
 from cli.demo_year.buying import Purchase
 from cli.demo_year.clock import YearPlatform
@@ -83,6 +86,12 @@ class _Life:
     acts: list[dict[str, Any]] = field(default_factory=list)
     year: Year = field(init=False)
     bank: Bank = field(init=False)
+    dollars: Bank = field(init=False)
+    training: Training = field(init=False)
+    trained: Claim = field(init=False)
+    training_order: Any = field(init=False)
+    mosque: Contract = field(init=False)
+    mosque_years: str = field(init=False)
     imprest: Any = field(init=False)
     override: Any = field(init=False)
     short: int = field(init=False)  # whole rupiah
@@ -102,7 +111,7 @@ class _Life:
             "fiscal_years": [cast.FISCAL_YEAR, cast.NEXT_YEAR],
             "currency": cast.CURRENCY,
             **books,
-            "bank": self.bank.reconciled(as_of=date(cast.NEXT_YEAR, 12, 31)),
+            "bank": [one.reconciled(as_of=date(cast.NEXT_YEAR, 12, 31)) for one in (self.bank, self.dollars)],
             "acts": self.acts,
         }
 
@@ -124,7 +133,10 @@ class _Life:
         """The budget in force, the first cash."""
         self.year = beginning.lay_the_foundation(self.government)
         beginning.open_the_first_year(self.year)
-        self.bank = Bank.open(self.year, self.folder)
+        self.bank, self.dollars = (
+            Bank.open(self.year, self.folder, kept) for kept in (banking.RUPIAH, banking.DOLLARS)
+        )
+        self.training = Training(self.year)
         budget = cast.published()
         drafts, rows = preparing.prepare(self.year, budget, cast.FISCAL_YEAR)
         self.act("The budget prepared: ceilings, requests, drafts", rows)
@@ -135,15 +147,18 @@ class _Life:
         self.act("Cash for the year (UP)", self.bank.pay([claim], on=date(cast.FISCAL_YEAR, 1, 9)))
 
     def in_march(self) -> None:
-        """Foreign money, purchases, a building begun, a payment that the bank rejects."""
+        """Foreign money, purchases, works begun, one of several years, a payment that the bank rejects."""
         self.platform.turn_to(cast.MARCH)
         self.act("Exchange rates of two currencies", foreign.load_rates(self.year, 1, 3))
         self.act("Foreign receivables", foreign.levy(self.year))
         self.act("Foreign balances at the rate of February's end", foreign.revalue(self.year, 2))
-        self.act("A contract in dollars, revalued and given up", foreign.order_abroad(self.year))
+        self.training_order, rows = self.training.order()
+        self.act("Training ordered in dollars, at the rate of the day", rows)
         self.act("January and February closed", ending.close_months(self.year, [1, 2]))
         bought = [buying.buy(self.year, purchase) for purchase in self._purchases()]
         self.act("Two purchases, from request to invoice", [row for _, row in bought])
+        self.mosque, self.mosque_years, rows = spanning.authorise(self.year)
+        self.act("A contract of three years: this year's slice is bound", rows)
         building = self._building
         contracting.sign(self.year, building)
         advance = contracting.advance(self.year, building, 1_200_000_000, on=date(cast.FISCAL_YEAR, 3, 5))
@@ -154,12 +169,15 @@ class _Life:
         self._correct_and_pay_again(claims[0])
 
     def in_june(self) -> None:
-        """The first bill, the cash replenished, a transfer between lines."""
+        """The training delivered, the first bill, the cash replenished, a transfer between lines."""
         self.platform.turn_to(cast.JUNE)
         year = cast.FISCAL_YEAR
         self.act("The second quarter released (SPD)", beginning.release_quarter(self.year, 2))
         foreign.load_rates(self.year, 4, 6)
         rows = [row for number in (3, 4, 5) for row in foreign.revalue(self.year, number)]
+        self.act("What is ordered in dollars follows each month's end", self.training.follow((3, 4, 5)))
+        self.trained, delivered = self.training.deliver(self.training_order)
+        self.act("The training accepted and invoiced in dollars", delivered)
         vouchers = [
             self._voucher("voucher-1", 9_000_000, 8_750_000, date(year, 5, 7)),
             self._voucher("voucher-2", 6_500_000, 6_500_000, date(year, 5, 28)),
@@ -174,10 +192,16 @@ class _Life:
         self.act("March to May closed", ending.close_months(self.year, [3, 4, 5]))
 
     def in_september(self) -> None:
-        """A contract refused, the override, the supplementary budget that covers it."""
+        """The dollars paid; a contract refused, the override, the supplementary budget that covers it."""
         self.platform.turn_to(cast.SEPTEMBER)
         year = cast.FISCAL_YEAR
         self.act("The third quarter released (SPD)", beginning.release_quarter(self.year, 3))
+        foreign.load_rates(self.year, 7, 9)
+        rows = [row for number in (6, 7, 8) for row in foreign.revalue(self.year, number)]
+        self.act("Foreign balances from June to August", rows)
+        paid = self.dollars.pay([self.trained], on=cast.SEPTEMBER)
+        self.act("The training paid from the treasury's dollar account", paid)
+        self.act("What the line bore (N5)", self.training.told(paid[0]["order"]))
         self._under_an_override()
         contracting.sign(self.year, self._advice)
         rows = budgeting.supplement(self.year, self.short, on=date(year, 9, 24))
@@ -185,9 +209,6 @@ class _Life:
         if status != "CLOSED":
             raise DemoStopped(f"the supplementary budget covers override {self.override.name}, and it is {status}")
         self.act("The supplementary budget covers it", [{**row, "override": status} for row in rows])
-        foreign.load_rates(self.year, 7, 9)
-        rows = [row for number in (6, 7, 8) for row in foreign.revalue(self.year, number)]
-        self.act("Foreign balances from June to August", rows)
         self.act("June to August closed", ending.close_months(self.year, [6, 7, 8]))
 
     def in_december(self) -> None:
@@ -201,6 +222,7 @@ class _Life:
             contracting.bill(self.year, self._building, 2_400_000_000, number=2, on=on, final=True),
             buying.receive_and_invoice(self.year, self._meals, self.meals_order, on=on),
             contracting.bill(self.year, self._advice, 2_000_000_000, number=1, on=on),
+            contracting.bill(self.year, self.mosque, spanning.SLICES[0], number=1, on=on, final=True),
         ]
         self.act("The year's last bills certified, the meals delivered and invoiced", [row for _, row in billed])
         self.act("The bills paid", self.bank.pay([claim for claim, _ in billed], on=date(year, 12, 17)))
@@ -217,6 +239,7 @@ class _Life:
         self.platform.turn_to(cast.NEW_YEAR)
         year, on = cast.NEXT_YEAR, date(cast.NEXT_YEAR, 1, 12)
         self.act("The second year's budget in force (DPA)", ending.open_the_second_year(self.year))
+        self.act("Its slice is bound before anybody else", spanning.opened(self.year, self.mosque_years))
         ended = ending.end_the_budget(self.year)
         self.act("The budget year ends: paid, lapsed, carried", [_without(row, "name") for row in ended])
         self.act("December closed", ending.close_months(self.year, [12]))

@@ -101,7 +101,13 @@ def budget(
     file: File,
     agency: Annotated[str, typer.Option(help="The agency whose budget it is (UUID).")],
     document_number: Annotated[str, typer.Option(help="The number of the DPA.")],
-    fiscal_year: Annotated[int, typer.Option(help="The budget year.")],
+    fiscal_year: Annotated[int, typer.Option(help="The budget year; of a project, its first.")],
+    last_fiscal_year: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a project: the last budget year of its span. Its lines are usable to the end of that year."
+        ),
+    ] = None,
     unit: Annotated[str | None, typer.Option(help="Of a published budget: only the lines of this unit.")] = None,
     fund: Annotated[str, typer.Option(help="Of a published budget: the fund of its lines.")] = "",
     totals: Annotated[Path | None, typer.Option(help="Of a published budget: control totals by unit (CSV).")] = None,
@@ -114,10 +120,14 @@ def budget(
     error_file: ErrorFile = None,
     as_json: Json = False,
 ) -> None:
-    """Load an appropriation's lines, as a draft: fields of AppropriationLine, or a budget as published."""
+    """Load an appropriation's lines, as a draft: fields of AppropriationLine, or a budget as published.
+
+    With --last-fiscal-year all its lines are a project's: one authority over the years from --fiscal-year to that one.
+    """
     from cli.load.budget import appropriation, given_lines, published
 
     try:
+        batch = appropriation(agency, fiscal_year, document_number, currency, size, last_fiscal_year)
         lines = published(file, unit, totals)
     except ValueError as refused:
         fail(str(refused), as_json=as_json, status=2)
@@ -128,8 +138,7 @@ def budget(
         return {"accounts_added": ensure(system, person, lines or [], add=unknown is Unknown.ADD)}
 
     rows = Rows(file, currency) if lines is None else given_lines(file, lines, fund, currency)
-    loads = [(appropriation(agency, fiscal_year, document_number, currency, size), rows)]
-    _run(loads, person, error_file or _beside(file), as_json, first=None if lines is None else chart_first)
+    _run([(batch, rows)], person, error_file or _beside(file), as_json, first=None if lines is None else chart_first)
 
 
 def _beside(file: Path) -> Path:

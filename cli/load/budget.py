@@ -14,9 +14,27 @@ from cli.load.published_budget import PublishedLine
 _NANO = 10**9
 
 
-def appropriation(agency_id: str, fiscal_year: int, document_number: str, currency: str, size: int) -> Batch:
-    """How `ImportAppropriation` takes the lines of one DPA."""
+def appropriation(
+    agency_id: str,
+    fiscal_year: int,
+    document_number: str,
+    currency: str,
+    size: int,
+    last_fiscal_year: int | None = None,
+) -> Batch:
+    """How `ImportAppropriation` takes the lines of one DPA; of a project with `last_fiscal_year`, the end of its span.
+
+    Raises ValueError for a last year that is not after the first: every row would be refused for it.
+    """
     known: dict[str, Any] = {"lines": 0}
+    fixed: dict[str, Any] = {"agency_id": agency_id, "fiscal_year": fiscal_year, "document_number": document_number}
+    if last_fiscal_year is not None:
+        if last_fiscal_year <= fiscal_year:
+            raise ValueError(
+                f"--last-fiscal-year {last_fiscal_year} is not after --fiscal-year {fiscal_year}: a project's lines "
+                "are usable to the end of a later year; leave it out for a budget of one year"
+            )
+        fixed["last_fiscal_year"] = last_fiscal_year
 
     def complete(request: Row, lines: Sequence[Row]) -> None:
         nanos = sum(_nanos(line.get("original", {})) for line in lines)
@@ -31,7 +49,7 @@ def appropriation(agency_id: str, fiscal_year: int, document_number: str, curren
     return Batch(
         "BudgetService/ImportAppropriation",
         "lines",
-        {"agency_id": agency_id, "fiscal_year": fiscal_year, "document_number": document_number},
+        fixed,
         size=size,
         complete=complete,
         learn=learn,

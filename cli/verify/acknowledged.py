@@ -49,6 +49,9 @@ _BY_NATURAL_KEY = {
     "kelola.finance.v1.MultiYearService.OpenMultiYearSlices",
 }
 
+# Where rows are kept that were taken back before they came into force, by their key column.
+_TAKEN_BACK = {"budget_line_id": "withdrawn_budget_line"}
+
 _REPLIES_A_PAGE = 500
 _IDS_A_QUERY = 10_000
 # Messages are nested two or three deep; none contains itself.
@@ -222,10 +225,13 @@ def _tables(connection: Connection) -> Mapping[str, str]:
 def _missing(connection: Connection, table: str, column: str, ids: Iterable[UUID]) -> list[UUID]:
     from sqlalchemy import text
 
-    # Both names come from the catalog of the database that is asked.
+    # The names come from the catalog of the database that is asked, or are our own.
+    aside = _TAKEN_BACK.get(column, "")
+    has_aside = aside and connection.execute(text("select to_regclass(:name)"), {"name": aside}).scalar() is not None
+    kept = " union all ".join(f'select "{column}" as key from "{one}"' for one in (table, aside)[: 1 + bool(has_aside)])  # noqa: S608
     query = text(
-        f'select id from unnest(cast(:ids as uuid[])) as given (id) left join "{table}" on "{column}" = id'  # noqa: S608
-        f' group by id having count("{column}") <> 1'
+        f"select id from unnest(cast(:ids as uuid[])) as given (id) left join ({kept}) as kept on key = id"  # noqa: S608
+        " group by id having count(key) <> 1"
     )
     known = list(ids)
     return [

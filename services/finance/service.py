@@ -31,14 +31,17 @@ from services.finance.ledger.joint.entrypoints import JointEntryEntrypoints
 from services.finance.ledger.rates.entrypoints import RateEntrypoints
 from services.finance.ledger.schedule.entrypoints import ScheduleEntrypoints
 from services.finance.ledger.yearend.entrypoints import YearEndEntrypoints
+from services.finance.payables.clocks.entrypoints import PaymentClockEntrypoints
 from services.finance.payables.credit_notes.entrypoints import CreditNoteEntrypoints
 from services.finance.payables.entrypoints import PayablesEntrypoints
 from services.finance.payables.exceptions.entrypoints import InvoiceExceptionEntrypoints
 from services.finance.payables.late.entrypoints import LateInterestEntrypoints
 from services.finance.payables.offsets.entrypoints import CreditOffsetEntrypoints
+from services.finance.payables.penalties.entrypoints import LateDeliveryPenaltyEntrypoints
 from services.finance.payables.remittances.entrypoints import WithholdingRemittanceEntrypoints
 from services.finance.payables.slips.entrypoints import WithholdingSlipEntrypoints
 from services.finance.payables.ubl.entrypoints import InvoiceDocumentEntrypoints
+from services.finance.payables.uninvoiced.entrypoints import UninvoicedReceiptEntrypoints
 from services.finance.tables import FinanceTable
 from services.finance.treasury.charges.entrypoints import BankChargeEntrypoints
 from services.finance.treasury.entrypoints import BankEntrypoints, TreasuryEntrypoints
@@ -66,6 +69,8 @@ class FinanceService(
     BudgetRequestEntrypoints,
     BudgetControlEntrypoints,
     PayablesEntrypoints,
+    PaymentClockEntrypoints,
+    UninvoicedReceiptEntrypoints,
     InvoiceExceptionEntrypoints,
     CreditNoteEntrypoints,
     CreditOffsetEntrypoints,
@@ -73,6 +78,7 @@ class FinanceService(
     WithholdingSlipEntrypoints,
     WithholdingRemittanceEntrypoints,
     LateInterestEntrypoints,
+    LateDeliveryPenaltyEntrypoints,
     BillingEntrypoints,
     ImprestEntrypoints,
     ApprovalEntrypoints,

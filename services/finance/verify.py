@@ -16,6 +16,7 @@ from services.finance.documents import verify as documents
 from services.finance.imprest import verify as imprest
 from services.finance.ledger import verify as ledger
 from services.finance.ledger.joint import verify as joint
+from services.finance.ledger.yearend import verify as year_end
 from services.finance.payables import verify as payables
 from services.finance.treasury import verify as treasury
 
@@ -44,11 +45,30 @@ TOLD = (
         "late_interest_charge_id",
         where="status = 'APPROVED'",
     ),
+    told(f"{_EVENTS}LateDeliveryPenaltyAssessed", "late_delivery_penalty", "late_delivery_penalty_id"),
+    told(
+        f"{_EVENTS}LateDeliveryPenaltyApproved",
+        "late_delivery_penalty",
+        "late_delivery_penalty_id",
+        where="approved_by_person_id is not null",
+    ),
+    told(
+        f"{_EVENTS}LateDeliveryPenaltyReduced",
+        "late_delivery_penalty",
+        "late_delivery_penalty_id",
+        where="reduced_by_person_id is not null",
+    ),
     told(
         f"{_EVENTS}WithholdingRemitted",
         "withholding_remittance",
         "withholding_remittance_id",
         where="status = 'REMITTED'",
+    ),
+    told(
+        f"{_EVENTS}WithholdingReceiptRecorded",
+        "withholding_remittance",
+        "withholding_remittance_id",
+        where="receipt_number is not null",
     ),
     told(f"{_EVENTS}CreditOffsetApproved", "credit_offset", "credit_offset_id", where="status = 'APPROVED'"),
     told(f"{_EVENTS}CreditNoteApproved", "credit_note", "credit_note_id", where="journal_entry_id is not null"),
@@ -156,10 +176,18 @@ def effects(connection: Connection) -> Findings:
     )
 
 
+# What holds agency by agency, so that it can be asked behind the agency wall (jobs/proving.py).
+PROOFS_OF_AN_AGENCY = (
+    *(ledger.problems, year_end.problems, budget.problems, foreign.problems, controls.problems, preparation.problems),
+    *(payables.problems_of_an_agency, billing.problems, imprest.problems, documents.problems),
+)
+
+
 def problems(connection: Connection) -> list[Problem]:
     """What does not hold: I1 to I4, F1 to F7, and the tie between ledger and funds."""
     return [
         *ledger.problems(connection),
+        *year_end.problems(connection),
         *joint.problems(connection),
         *attachments.problems(connection),
         *budget.problems(connection),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from chassis.container import serve
+from chassis.settings import ServiceSettings
 from services.hr.service import HrService
-from services.hr.settings import HrSettings
 
-sys.exit(serve(HrService, HrSettings()))
+sys.exit(serve(HrService, ServiceSettings(service="hr")))

@@ -21,7 +21,7 @@ class PayPack(DependencyProvider):
 
     def setup(self) -> None:
         """Read the pack; a start error when a table or rule is missing."""
-        self.pack = pack.load(getattr(self.container.settings, "country_pack", "id"))
+        self.pack = pack.load(self.container.settings.country_pack_dir)
         assert self.pack.cost_components
 
     def get_dependency(self, worker_ctx: object) -> pack.Pack:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVICES = ("identity", "finance", "hr", "logistics")
 # Beside the standard library. numpy where a domain works on columns.
-_DOMAIN_MAY_IMPORT = ("numpy", "chassis.money", "chassis.dates", "chassis.errors")
+_DOMAIN_MAY_IMPORT = ("numpy", "chassis.money", "chassis.dates", "chassis.errors", "chassis.fiscal_calendar")
 _DECIDING = ("domain.py", "usecases.py", "store.py", "wire.py", "tables.py")
 _EMPTY_WORDS = re.compile(r"(^|_)(utils?|helpers?|managers?|common|misc)(_|$)", re.IGNORECASE)
 _EMPTY_CLASS_WORDS = re.compile(r"(Util|Utils|Helper|Manager|Common|Misc)$")

@@ -14,13 +14,12 @@ import yaml
 
 from chassis.settings import ServiceSettings
 from services.finance.settings import FinanceSettings
-from services.hr.settings import HrSettings
 from services.identity.settings import IdentitySettings
 from tests.contract.chart import CHART, FULL, PARTS, SERVICES, helm, kind, objects, pods, rendered
 from tools.deployment import called_by, heard_by
 from tools.descriptors import ROOT
 
-_SETTINGS = {"finance": FinanceSettings, "identity": IdentitySettings, "hr": HrSettings}
+_SETTINGS = {"finance": FinanceSettings, "identity": IdentitySettings}
 
 
 def test_every_service_is_migrated_served_and_relayed():

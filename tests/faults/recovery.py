@@ -22,6 +22,7 @@ from chassis.local.services import service_names
 from chassis.wire import to_date
 from cli.demo import cast, purchasing
 from cli.demo.cast import TREASURY, Scale
+from cli.demo.paying import statement
 from kelola.finance.v1 import payables_pb2, payables_pb2_grpc
 from tests.faults.conftest import Town
 from tests.faults.load import KINDS, PASSING, Load, rows
@@ -147,7 +148,14 @@ def _order_to_be_debited(town: Town, plan: purchasing.Plan) -> Any:
             "expenditure_treasurer",
         )
         act("VerifyPaymentRequest", payables_pb2.VerifyPaymentRequestRequest(name=paper.name), "verifier")
-        act("AuthorisePaymentRequest", payables_pb2.AuthorisePaymentRequestRequest(name=paper.name), "budget_user")
+        act(
+            "AuthorisePaymentRequest",
+            payables_pb2.AuthorisePaymentRequestRequest(
+                name=paper.name,
+                statement_of_responsibility=statement(paper.name, date(cast.FISCAL_YEAR, 1, 6)),
+            ),
+            "budget_user",
+        )
         issued = act(
             "IssuePaymentOrder",
             payables_pb2.IssuePaymentOrderRequest(

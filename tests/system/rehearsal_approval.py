@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from chassis.wire import to_date
-from kelola.finance.v1 import approval_pb2, payables_pb2
+from kelola.finance.v1 import approval_pb2, combination_rule_pb2, payables_pb2
 from tests.system.rehearsal import YEAR, Company, rupiah
 from tests.system.rehearsal_finance import UNIT
 
@@ -25,7 +25,11 @@ def take_the_route(company: Company, payable_id: str) -> None:
                     display_name="Persetujuan uji",
                     role="finance.accountant",
                     amount_from=rupiah(0),
-                    organisation_prefix=UNIT,
+                    nodes=[
+                        approval_pb2.ApprovalRuleNode(
+                            segment=combination_rule_pb2.CLASSIFICATION_SEGMENT_ORGANISATION, code=UNIT
+                        )
+                    ],
                     deadline_days=3,
                     legal_source="none: a test's own rule",
                     valid_from=_DAY,

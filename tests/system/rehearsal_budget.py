@@ -224,16 +224,20 @@ def _end_a_year(company: Company) -> None:
     line = budget_pb2.AppropriationLine(
         fund_code=FUND, organisation_code=UNIT, account_code=TRAVEL_ACCOUNT, line_no=1, original=rupiah(0)
     )
-    draft = company.act(
-        budget_pb2.ImportAppropriationRequest(
+
+    def drafted(number: str) -> budget_pb2.Appropriation:
+        request = budget_pb2.ImportAppropriationRequest(
             agency_id=agency_id,
             fiscal_year=_ENDED_YEAR,
-            document_number="DPA-AKHIR-UJI",
+            document_number=number,
             lines=[line],
             control_total=rupiah(0),
-        ),
-        by=OFFICER,
-    ).appropriation
+        )
+        return company.act(request, by=OFFICER).appropriation
+
+    wrong = drafted("DPA-AKHIR-SALAH")
+    company.act(budget_pb2.WithdrawAppropriationRequest(name=wrong.name, reason="uji"), by=OFFICER)
+    draft = drafted("DPA-AKHIR-UJI")
     company.act(
         budget_pb2.ActivateAppropriationRequest(
             name=draft.name,

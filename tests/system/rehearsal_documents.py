@@ -6,7 +6,7 @@ import hashlib
 
 from google.longrunning import operations_pb2
 
-from kelola.finance.v1 import attachment_pb2, job_pb2, joint_entry_pb2
+from kelola.finance.v1 import attachment_pb2, job_pb2, joint_entry_pb2, ledger_pb2
 from tests.system.rehearsal import TODAY, Company
 from tests.system.rehearsal_finance import entry
 
@@ -36,6 +36,9 @@ def _post_in_two_books(company: Company) -> joint_entry_pb2.JointEntry:
     )
     taken_back = company.act(joint_entry_pb2.CreateJointEntryRequest(joint_entry=act), by=ACCOUNTANT)
     company.act(joint_entry_pb2.ReverseJointEntryRequest(name=taken_back.name, reason="uji"), by=ACCOUNTANT)
+    act.kind, act.corrects_joint_entry_id = ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION, posted.joint_entry_id
+    act.auto_reverse = True
+    company.act(joint_entry_pb2.CreateJointEntryRequest(joint_entry=act), by=ACCOUNTANT)
     company.read(joint_entry_pb2.GetJointEntryRequest(name=posted.name), by=ACCOUNTANT)
     company.read(joint_entry_pb2.ListJointEntriesRequest(agency_id=unit, page_size=3), by=ACCOUNTANT)
     return posted

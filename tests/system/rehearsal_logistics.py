@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
 from typing import Any
 
 from chassis.wire import to_date
-from kelola.finance.v1 import payables_pb2
+from kelola.finance.v1 import payables_pb2, payment_clock_pb2
 from kelola.logistics.v1 import (
     catalog_pb2,
     purchase_order_pb2,
@@ -326,22 +327,32 @@ def _matched(company: Company, order: Any, number: str, status: int) -> Any:
     return _until(company, payables_pb2.GetInvoiceRequest(name=made.name), by, status)
 
 
-def _request(company: Company, payable_ids: list[str]) -> Any:
+def _request(company: Company, payable_ids: list[str], agency: str = "unit") -> Any:
     return company.act(
         payables_pb2.CreatePaymentRequestRequest(
             payment_request=payables_pb2.PaymentRequest(
-                agency_id=company.agencies["unit"], payable_ids=payable_ids, requested_on=TODAY, description="SPP uji"
+                agency_id=company.agencies[agency], payable_ids=payable_ids, requested_on=TODAY, description="SPP uji"
             )
         ),
         by="expenditure_treasurer",
     )
 
 
-def order_numbered(company: Company, payable_ids: list[str], *, as_one_person: bool = False) -> Any:
+def statement(request_name: str) -> payables_pb2.StatementOfResponsibility:
+    """The budget user's signed statement for a payment request."""
+    paper = f"Surat Pernyataan Tanggung Jawab Mutlak: {request_name}".encode()
+    return payables_pb2.StatementOfResponsibility(signed_on=TODAY, sha256=hashlib.sha256(paper).hexdigest())
+
+
+def order_numbered(
+    company: Company, payable_ids: list[str], *, as_one_person: bool = False, agency: str = "unit"
+) -> Any:
     """A payment order with its number; with `as_one_person`, each step is first tried by the one before it."""
-    request = _request(company, payable_ids)
+    request = _request(company, payable_ids, agency)
     verify = payables_pb2.VerifyPaymentRequestRequest(name=request.name)
-    authorise = payables_pb2.AuthorisePaymentRequestRequest(name=request.name)
+    authorise = payables_pb2.AuthorisePaymentRequestRequest(
+        name=request.name, statement_of_responsibility=statement(request.name)
+    )
     issue = payables_pb2.IssuePaymentOrderRequest(
         payment_request=request.name, treasury_agency_id=company.agencies["treasury"], issued_on=TODAY
     )
@@ -369,6 +380,11 @@ def _pay(company: Company, payable_ids: list[str]) -> None:
         payables_pb2.WithdrawPaymentRequestRequest(name=withdrawn.name, explanation="Salah"),
         by="expenditure_treasurer",
     )
+    returned = payables_pb2.ReturnPaymentRequestRequest(
+        name=_request(company, payable_ids).name, explanation="Lampiran kurang"
+    )
+    company.refused_to_its_maker(returned, maker="expenditure_treasurer", checker="verifier")
+    company.act(returned, by="verifier")
     order = order_numbered(company, payable_ids, as_one_person=True)
     company.act(
         payables_pb2.RecordBankDebitRequest(
@@ -379,11 +395,12 @@ def _pay(company: Company, payable_ids: list[str]) -> None:
     company.read(payables_pb2.GetPaymentRequestRequest(name=withdrawn.name), by="verifier")
     company.read(payables_pb2.ListPaymentRequestsRequest(agency_id=agency_id), by="verifier")
     company.read(payables_pb2.ListPaymentOrdersRequest(agency_id=agency_id), by="treasurer")
+    company.read(payment_clock_pb2.ListPaymentClocksRequest(agency_id=agency_id, page_size=3), by="treasurer")
 
 
-def pay_at_once(company: Company, payable_id: str) -> None:
-    """One payable through the whole payment chain, to the bank's debit."""
-    order = order_numbered(company, [payable_id])
+def pay_at_once(company: Company, payable_id: str, agency: str = "unit") -> None:
+    """One payable of an agency through the whole payment chain, to the bank's debit."""
+    order = order_numbered(company, [payable_id], agency=agency)
     company.act(
         payables_pb2.RecordBankDebitRequest(
             name=order.name, bank_reference=f"BANK-{order.order_number}", value_date=TODAY, amount=order.net

@@ -12,8 +12,9 @@ from datetime import date, datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
-from chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from chassis.money import Money
+from services.finance.approval.nodes import Line, Node, Trees, holds_for
 
 
 class DocumentKind(Enum):
@@ -39,6 +40,9 @@ class DocumentKind(Enum):
     LATE_INTEREST_CHARGE = "LATE_INTEREST_CHARGE"
     BANK_CHARGE = "BANK_CHARGE"
     CREDIT_OFFSET = "CREDIT_OFFSET"
+    APPROPRIATION = "APPROPRIATION"
+    BUDGET_REQUEST = "BUDGET_REQUEST"
+    LATE_DELIVERY_PENALTY = "LATE_DELIVERY_PENALTY"
 
 
 class ApprovalStatus(Enum):
@@ -91,6 +95,12 @@ class ApprovalSamePerson(FailedPrecondition):
     reason = "SAME_PERSON"
 
 
+class ApprovalRuleEnded(FailedPrecondition):
+    """The rule has ended already, or would end before it began."""
+
+    reason = "APPROVAL_RULE_ENDED"
+
+
 class ApprovalNotYours(PermissionDenied):
     """The open steps belong to roles that the caller neither holds nor is delegated."""
 
@@ -99,7 +109,7 @@ class ApprovalNotYours(PermissionDenied):
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the matrix; prefixes that are empty mean any."""
+    """One rule of the matrix; without nodes it is about every document of its kind."""
 
     approval_rule_id: UUID
     document_kind: DocumentKind
@@ -108,8 +118,7 @@ class Rule:
     role: str
     approvers: int
     amount_from: Money
-    organisation_prefix: str
-    account_prefix: str
+    nodes: frozenset[Node]
     deadline_days: int
     escalation_role: str
     legal_source: str
@@ -117,9 +126,44 @@ class Rule:
     valid_to: date | None = None
 
 
+def check_form(rule: Rule, field_name: str, *, deciders: Collection[str]) -> None:
+    """Refuse a rule that is wrong whatever the chart; `field_name` is where it stands in the request.
+
+    `deciders` are the roles that decide on routes at all: a step for another one would keep its documents for ever.
+    """
+    for name, role in (("role", rule.role), ("escalation_role", rule.escalation_role)):
+        if role and role not in deciders:
+            raise InvalidArgument.field(
+                f"{field_name}.{name}", f"{role} decides on no route by the policies; name one of {', '.join(deciders)}"
+            )
+    if rule.amount_from.minor < 0:
+        raise InvalidArgument.field(f"{field_name}.amount_from", "must not be below zero")
+    if rule.valid_to is not None and rule.valid_to <= rule.valid_from:
+        raise InvalidArgument.field(f"{field_name}.valid_to", f"{rule.valid_to} is not after valid_from")
+    segments = [node.segment for node in rule.nodes]
+    twice = sorted({segment.value for segment in segments if segments.count(segment) > 1})
+    if twice:
+        raise InvalidArgument.field(
+            f"{field_name}.nodes",
+            f"two nodes of {', '.join(twice)}; all nodes hold together for one line, so give a rule for each",
+        )
+
+
+def ended(rule: Rule, valid_to: date) -> Rule:
+    """The rule, taken by no document from `valid_to` on. Refused for one that ends on that day or before already."""
+    if rule.valid_to is not None and rule.valid_to <= valid_to:
+        raise ApprovalRuleEnded(
+            f"the rule has ended on {rule.valid_to}; make a new one for later days",
+            metadata={"valid_to": str(rule.valid_to)},
+        )
+    if valid_to <= rule.valid_from:
+        raise InvalidArgument.field("valid_to", f"not after the rule's first day {rule.valid_from}")
+    return replace(rule, valid_to=valid_to)
+
+
 @dataclass(frozen=True)
 class Subject:
-    """A document that asks for its route; `codes` are the (organisation, account) of its budget lines.
+    """A document that asks for its route; `lines` are the codes of its budget lines.
 
     `amount` is in the currency of the books; None for a document that is about no amount.
     """
@@ -128,16 +172,16 @@ class Subject:
     document_id: UUID
     agency_id: UUID
     amount: Money | None
-    codes: frozenset[tuple[str, str]]
+    lines: frozenset[Line]
     maker_person_id: UUID
-    # The codes are heads, each of which stands for all that is below it; an empty one for everything.
+    # The lines are heads, each of which stands for all that is below it; of a segment that it leaves open, for all.
     of_heads: bool = False
 
 
-def applies(rule: Rule, subject: Subject, on: date) -> bool:
-    """Whether a document made on a day takes the rule: kind, day, amount in the rule's currency, codes of one line.
+def applies(rule: Rule, subject: Subject, on: date, trees: Trees) -> bool:
+    """Whether a document made on a day takes the rule: kind, day, amount in the rule's currency, nodes of one line.
 
-    What is about no amount takes the rules that begin at zero.
+    What is about no amount takes the rules that begin at zero. `trees` are those of the day.
     """
     return (
         rule.document_kind is subject.kind
@@ -145,11 +189,10 @@ def applies(rule: Rule, subject: Subject, on: date) -> bool:
         and (rule.valid_to is None or on < rule.valid_to)
         and _reaches(rule.amount_from, subject.amount)
         and (
-            not (rule.organisation_prefix or rule.account_prefix)
+            not rule.nodes
             or any(
-                _touches(organisation, rule.organisation_prefix, of_heads=subject.of_heads)
-                and _touches(account, rule.account_prefix, of_heads=subject.of_heads)
-                for organisation, account in subject.codes
+                all(holds_for(node, line, trees, of_heads=subject.of_heads) for node in rule.nodes)
+                for line in subject.lines
             )
         )
     )
@@ -159,14 +202,6 @@ def _reaches(amount_from: Money, amount: Money | None) -> bool:
     if amount is None:
         return amount_from.minor == 0
     return amount_from.currency == amount.currency and amount.minor >= amount_from.minor
-
-
-def _touches(code: str, prefix: str, *, of_heads: bool) -> bool:
-    return _under(code, prefix) or (of_heads and _under(prefix, code))
-
-
-def _under(code: str, prefix: str) -> bool:
-    return not prefix or code == prefix or code.startswith(prefix + ".")
 
 
 @dataclass(frozen=True)
@@ -217,6 +252,8 @@ class Route:
     status: ApprovalStatus = ApprovalStatus.PENDING
     created_at: datetime | None = None
     version: int = 1
+    # 1, and one more each time the document changed and its route was begun anew. Steps are those of this round.
+    round_number: int = 1
     # Who took other steps of the document itself (verified it, for instance): they approve none of its route.
     others: frozenset[UUID] = field(default_factory=frozenset)
 
@@ -272,6 +309,11 @@ def anew(model: Route, subject: Subject, step_ids: Sequence[UUID], at: datetime)
     return _advanced(Route(subject, steps, created_at=at), at)
 
 
+def renewed(before: Route, after: Route) -> Route:
+    """The next round of a route: that of the document as it is now."""
+    return replace(after, round_number=before.round_number + 1, version=before.version + 1)
+
+
 @dataclass(frozen=True)
 class Deputy:
     """A role that somebody delegated to the caller."""
@@ -288,14 +330,16 @@ class Caller:
     roles: frozenset[str]
     deputies: tuple[Deputy, ...] = ()
 
-    def right_to(self, roles: Collection[str]) -> tuple[bool, UUID | None]:
-        """Whether he may decide for one of `roles`, and on whose behalf (None: his own)."""
+    def right_to(self, roles: Collection[str], taken: Collection[UUID]) -> tuple[bool, UUID | None]:
+        """Whether he may decide for one of `roles`, and on whose behalf (None: his own).
+
+        Of several who lent him the role he acts for one who took no part in the document (`taken` did).
+        """
         if self.roles & set(roles):
             return True, None
-        for deputy in self.deputies:
-            if deputy.role in roles:
-                return True, deputy.from_person_id
-        return False, None
+        lenders = [deputy.from_person_id for deputy in self.deputies if deputy.role in roles]
+        free = [person for person in lenders if person not in taken]
+        return bool(lenders), next(iter([*free, *lenders]), None)
 
 
 def decided(
@@ -306,8 +350,14 @@ def decided(
         raise ApprovalOutOfTurn(
             f"the route is {route.status.value}; nothing of it is open", metadata={"status": route.status.value}
         )
-    step, on_behalf_of = _step_for(route, caller, step_id)
+    if route.round_number > 1 and step_id is None:
+        ids = ", ".join(str(step.approval_step_id) for step in route.open_steps)
+        raise ApprovalOutOfTurn(
+            f"the document has changed since its route was first begun; read it, then name the step you mean: {ids}",
+            metadata={"open_steps": ids, "round_number": str(route.round_number)},
+        )
     taken = {route.subject.maker_person_id, *route.persons, *route.others}
+    step, on_behalf_of = _step_for(route, caller, step_id, taken)
     for person in (caller.person_id, on_behalf_of):
         if person in taken:
             who = "you" if person == caller.person_id else "the person for whom you act"
@@ -324,10 +374,10 @@ def decided(
     return _advanced(_with(route, after), at)
 
 
-def _step_for(route: Route, caller: Caller, step_id: UUID | None) -> tuple[Step, UUID | None]:
+def _step_for(route: Route, caller: Caller, step_id: UUID | None, taken: Collection[UUID]) -> tuple[Step, UUID | None]:
     mine = []
     for step in route.open_steps:
-        may, on_behalf_of = caller.right_to(step.roles)
+        may, on_behalf_of = caller.right_to(step.roles, taken)
         if may:
             mine.append((step, on_behalf_of))
     if step_id is not None:

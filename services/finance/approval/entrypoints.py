@@ -14,6 +14,7 @@ from services.finance.approval import delegation_store as delegations
 from services.finance.approval import store, usecases, wire
 from services.finance.approval.domain import Act
 from services.finance.documents import usecases as documents
+from services.finance.documents.domain import DECIDE
 from services.finance.jobs import usecases as jobs
 from services.finance.payables.wire import status_filter
 
@@ -27,6 +28,7 @@ class ApprovalEntrypoints:
 
     db: Any
     clock: Any
+    roles_of: Any
 
     # --- the matrix --------------------------------------------------------------------------------------------
 
@@ -34,7 +36,7 @@ class ApprovalEntrypoints:
     def batch_create_approval_rules(self, request, call):
         rules = [wire.new_rule(rule, f"approval_rules[{nth}]") for nth, rule in enumerate(request.approval_rules)]
         with self.db.begin(call) as work:
-            added = usecases.add_rules(work.session, rules)
+            added = usecases.add_rules(work.session, rules, deciders=self.roles_of(DECIDE))
             work.reply(
                 approval_pb2.BatchCreateApprovalRulesResponse(
                     approval_rules=[wire.rule_message(rule) for rule in added]

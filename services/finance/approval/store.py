@@ -25,13 +25,13 @@ from services.finance.approval.domain import (
     StepStatus,
     Subject,
 )
+from services.finance.approval.nodes import Node
+from services.finance.classification.segments import Segment
 
 _CONTENT = (
     *("document_kind", "step_number", "role", "amount_currency", "amount_from_minor"),
-    *("organisation_prefix", "account_prefix", "valid_from"),
+    *("node_segments", "node_codes", "valid_from"),
 )
-
-
 # How an act on a step is called in the document's history.
 _ACTS = {Act.APPROVE: "ApproveStep", Act.REJECT: "RejectStep", Act.ESCALATE: "EscalateStep"}
 
@@ -53,21 +53,20 @@ def add_rule(session: Session, values: Mapping[str, Any]) -> UUID:
     return rule_id
 
 
-def rule(session: Session, approval_rule_id: UUID) -> Rule:
-    """One rule; NOT_FOUND."""
-    row = session.execute(
-        text("select * from approval_rule where approval_rule_id = :id"), {"id": approval_rule_id}
-    ).first()
+def rule(session: Session, approval_rule_id: UUID, *, lock: bool = False) -> Rule:
+    """One rule, locked if asked; NOT_FOUND."""
+    query = f"select * from approval_rule where approval_rule_id = :id {'for update' if lock else ''}"  # noqa: S608
+    row = session.execute(text(query), {"id": approval_rule_id}).first()
     if row is None:
         raise NotFound.resource("approval rule", approval_rule_id)
     return _rule_of(row)
 
 
-def end_rule(session: Session, approval_rule_id: UUID, valid_to: date) -> None:
-    """End a rule on a day."""
+def end_rule(session: Session, ended: Rule) -> None:
+    """Write a rule's last day."""
     session.execute(
         text("update approval_rule set valid_to = :valid_to where approval_rule_id = :id"),
-        {"id": approval_rule_id, "valid_to": valid_to},
+        {"id": ended.approval_rule_id, "valid_to": ended.valid_to},
     )
 
 
@@ -113,8 +112,9 @@ def _rule_of(row: Row[Any]) -> Rule:
         role=row.role,
         approvers=row.approvers,
         amount_from=Money(row.amount_from_minor, row.amount_currency),
-        organisation_prefix=row.organisation_prefix,
-        account_prefix=row.account_prefix,
+        nodes=frozenset(
+            Node(Segment(segment), code) for segment, code in zip(row.node_segments, row.node_codes, strict=True)
+        ),
         deadline_days=row.deadline_days,
         escalation_role=row.escalation_role,
         legal_source=row.legal_source,
@@ -123,68 +123,78 @@ def _rule_of(row: Row[Any]) -> Rule:
     )
 
 
-def below(session: Session, budget_line_ids: Collection[UUID]) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
-    """(organisation, account) of budget lines and of all lines below them, and the currencies of these lines."""
-    rows = session.execute(
-        text(
-            """
-            with recursive touched as (
-                select budget_line_id, organisation_code, account_code, currency from budget_line
-                where budget_line_id = any (cast(:ids as uuid[]))
-                union
-                select l.budget_line_id, l.organisation_code, l.account_code, l.currency
-                from budget_line l join touched t on l.parent_id = t.budget_line_id
-            )
-            select distinct organisation_code, account_code, currency from touched
-            """
-        ),
-        {"ids": list(budget_line_ids)},
-    ).all()
-    codes = frozenset((row.organisation_code, row.account_code) for row in rows)
-    return codes, frozenset(row.currency for row in rows)
-
-
 # --- routes ----------------------------------------------------------------------------------------------------------
 
 
 def insert_route(session: Session, route: Route) -> None:
     """Write a new route with its steps."""
-    subject = route.subject
     session.execute(
         text(
             """
             insert into approval (approval_id, agency_id, document_kind, currency, amount_minor, maker_person_id,
-                                  status, created_at, version)
-            values (:id, :agency_id, :kind, :currency, :amount, :maker, :status, :at, 1)
+                                  status, created_at, version, round_number)
+            values (:id, :agency_id, :kind, :currency, :amount, :maker, :status, :at, :version, :round_number)
             """
         ),
-        {
-            "id": subject.document_id,
-            "agency_id": subject.agency_id,
-            "kind": subject.kind.value,
-            "currency": "" if subject.amount is None else subject.amount.currency,
-            "amount": 0 if subject.amount is None else subject.amount.minor,
-            "maker": subject.maker_person_id,
-            "status": route.status.value,
-            "at": route.created_at,
-        },
+        {**_head(route), "agency_id": route.subject.agency_id, "kind": route.subject.kind.value},
     )
+    _insert_steps(session, route)
+
+
+def renew_route(session: Session, route: Route) -> None:
+    """Write the next round of a locked route. Steps and decisions of the rounds before stay, none of them open."""
+    session.execute(
+        text(
+            "update approval_step set status = 'WAITING', opened_at = null, due_at = null"
+            " where approval_id = :id and status = 'OPEN'"
+        ),
+        {"id": route.subject.document_id},
+    )
+    session.execute(
+        text(
+            """
+            update approval set currency = :currency, amount_minor = :amount, maker_person_id = :maker,
+                                status = :status, created_at = :at, version = :version, round_number = :round_number
+            where approval_id = :id
+            """
+        ),
+        _head(route),
+    )
+    _insert_steps(session, route)
+
+
+def _head(route: Route) -> dict[str, Any]:
+    subject = route.subject
+    return {
+        "id": subject.document_id,
+        "currency": "" if subject.amount is None else subject.amount.currency,
+        "amount": 0 if subject.amount is None else subject.amount.minor,
+        "maker": subject.maker_person_id,
+        "status": route.status.value,
+        "at": route.created_at,
+        "version": route.version,
+        "round_number": route.round_number,
+    }
+
+
+def _insert_steps(session: Session, route: Route) -> None:
     if route.steps:
         session.execute(
             text(
                 """
-                insert into approval_step (approval_step_id, agency_id, approval_id, step_number, display_name, role,
-                                           approvers, deadline_days, escalation_role, status, opened_at, due_at,
-                                           escalated)
-                values (:approval_step_id, :agency_id, :approval_id, :step_number, :display_name, :role, :approvers,
-                        :deadline_days, :escalation_role, :status, :opened_at, :due_at, false)
+                insert into approval_step (approval_step_id, agency_id, approval_id, round_number, step_number,
+                                           display_name, role, approvers, deadline_days, escalation_role, status,
+                                           opened_at, due_at, escalated)
+                values (:approval_step_id, :agency_id, :approval_id, :round_number, :step_number, :display_name, :role,
+                        :approvers, :deadline_days, :escalation_role, :status, :opened_at, :due_at, false)
                 """
             ),
             [
                 {
                     "approval_step_id": step.approval_step_id,
-                    "agency_id": subject.agency_id,
-                    "approval_id": subject.document_id,
+                    "agency_id": route.subject.agency_id,
+                    "approval_id": route.subject.document_id,
+                    "round_number": route.round_number,
                     "step_number": step.step_number,
                     "display_name": step.display_name,
                     "role": step.role,
@@ -222,7 +232,7 @@ def save_route(session: Session, before: Route, after: Route) -> int:
             },
         )
         for decision in step.decisions[len(old.decisions) :]:
-            _insert_decision(session, after.subject, step.approval_step_id, decision)
+            _insert_decision(session, after, step.approval_step_id, decision)
             _note(session, after.subject, step, decision)
     _write_due(session, after)
     version: int = session.execute(
@@ -232,19 +242,22 @@ def save_route(session: Session, before: Route, after: Route) -> int:
     return version
 
 
-def _insert_decision(session: Session, subject: Subject, approval_step_id: UUID, decision: Decision) -> None:
+def _insert_decision(session: Session, route: Route, approval_step_id: UUID, decision: Decision) -> None:
+    subject = route.subject
     session.execute(
         text(
             """
-            insert into approval_decision (approval_decision_id, agency_id, approval_id, approval_step_id, act,
-                                           person_id, on_behalf_of_person_id, explanation, decided_at)
-            values (:id, :agency_id, :approval_id, :step_id, :act, :person_id, :on_behalf_of, :explanation, :at)
+            insert into approval_decision (approval_decision_id, agency_id, approval_id, round_number, approval_step_id,
+                                           act, person_id, on_behalf_of_person_id, explanation, decided_at)
+            values (:id, :agency_id, :approval_id, :round_number, :step_id, :act, :person_id, :on_behalf_of,
+                    :explanation, :at)
             """
         ),
         {
             "id": new_id(),
             "agency_id": subject.agency_id,
             "approval_id": subject.document_id,
+            "round_number": route.round_number,
             "step_id": approval_step_id,
             "act": decision.act.value,
             "person_id": decision.person_id,
@@ -287,17 +300,20 @@ def route(session: Session, approval_id: UUID, *, lock: bool = False) -> Route |
 
 
 def routes(session: Session, approval_ids: Sequence[UUID]) -> list[Route]:
-    """Routes with their steps and decisions, in the order of the ids; those that are not seen are left out."""
+    """Routes with the steps and decisions of their round, in the order of the ids; what is not seen is left out."""
     ids = {"ids": list(approval_ids)}
     heads = {
         row.approval_id: row
         for row in session.execute(text("select * from approval where approval_id = any (cast(:ids as uuid[]))"), ids)
     }
+    if not heads:
+        # Most documents take no route, and every act on one asks.
+        return []
     decisions: dict[UUID, list[Decision]] = defaultdict(list)
     for row in session.execute(
         text(
-            "select * from approval_decision where approval_id = any (cast(:ids as uuid[]))"
-            " order by decided_at, approval_decision_id"
+            "select d.* from approval_decision d join approval a using (approval_id, round_number)"
+            " where d.approval_id = any (cast(:ids as uuid[])) order by d.decided_at, d.approval_decision_id"
         ),
         ids,
     ):
@@ -307,8 +323,8 @@ def routes(session: Session, approval_ids: Sequence[UUID]) -> list[Route]:
     steps: dict[UUID, list[Step]] = defaultdict(list)
     for row in session.execute(
         text(
-            "select * from approval_step where approval_id = any (cast(:ids as uuid[]))"
-            " order by step_number, approval_step_id"
+            "select s.* from approval_step s join approval a using (approval_id, round_number)"
+            " where s.approval_id = any (cast(:ids as uuid[])) order by s.step_number, s.approval_step_id"
         ),
         ids,
     ):
@@ -342,6 +358,7 @@ def routes(session: Session, approval_ids: Sequence[UUID]) -> list[Route]:
             ApprovalStatus(head.status),
             head.created_at,
             head.version,
+            head.round_number,
         )
         for head in (heads[one] for one in approval_ids if one in heads)
     ]

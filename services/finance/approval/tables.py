@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import ARRAY, CheckConstraint, Index, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
@@ -21,20 +21,25 @@ def _optional_uuid() -> UUID | None:
     return Field(default=None, sa_type=Uuid, nullable=True)
 
 
+def _texts() -> list[str]:
+    return Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload,no-any-return]  # SQLModel's stub knows classes only
+
+
 _KINDS = ", ".join(f"'{kind.value}'" for kind in DocumentKind)
 
 
 class ApprovalRuleRow(FinanceTable, table=True):
-    """One rule of the matrix."""
+    """One rule of the matrix. The nth node is its nth segment and code, in the order of the segments' names."""
 
     __tablename__ = "approval_rule"
     __table_args__ = (
         CheckConstraint(f"document_kind in ({_KINDS})", name="document_kind"),
         CheckConstraint("step_number between 1 and 99 and approvers between 1 and 10", name="numbers"),
         CheckConstraint("amount_from_minor >= 0 and deadline_days between 0 and 365", name="limits"),
+        CheckConstraint("cardinality(node_segments) = cardinality(node_codes)", name="nodes"),
         UniqueConstraint(
             *("document_kind", "step_number", "role", "amount_currency", "amount_from_minor"),
-            *("organisation_prefix", "account_prefix", "valid_from"),
+            *("node_segments", "node_codes", "valid_from"),
             name="uq_approval_rule_content",
         ),
     )
@@ -47,8 +52,8 @@ class ApprovalRuleRow(FinanceTable, table=True):
     approvers: int
     amount_currency: str = Field(sa_type=Text)
     amount_from_minor: int = minor_field()
-    organisation_prefix: str = Field(sa_type=Text)
-    account_prefix: str = Field(sa_type=Text)
+    node_segments: list[str] = _texts()
+    node_codes: list[str] = _texts()
     deadline_days: int
     escalation_role: str = Field(sa_type=Text)
     legal_source: str = Field(sa_type=Text)
@@ -74,10 +79,12 @@ class ApprovalRow(FinanceTable, table=True):
     status: str = Field(sa_type=Text)
     created_at: datetime = instant_field()
     version: int
+    # 1, and one more each time the document changed and its route was begun anew.
+    round_number: int
 
 
 class ApprovalStepRow(FinanceTable, table=True):
-    """One step of a route."""
+    """One step of one round of a route."""
 
     __tablename__ = "approval_step"
     __table_args__ = (
@@ -89,6 +96,7 @@ class ApprovalStepRow(FinanceTable, table=True):
     approval_step_id: UUID = uuid_key()
     agency_id: UUID = _uuid()
     approval_id: UUID = _uuid()
+    round_number: int
     step_number: int
     display_name: str = Field(sa_type=Text)
     role: str = Field(sa_type=Text)
@@ -115,7 +123,7 @@ class ApprovalDueRow(FinanceTable, table=True):
 
 
 class ApprovalDecisionRow(FinanceTable, table=True):
-    """One act on a step: added, never changed. No person decides twice on one route."""
+    """One act on a step: added, never changed. No person decides twice in one round of a route."""
 
     __tablename__ = "approval_decision"
     __table_args__ = (
@@ -124,7 +132,7 @@ class ApprovalDecisionRow(FinanceTable, table=True):
         Index("ix_approval_decision_step", "approval_step_id"),
         Index(
             "uq_approval_decision_person",
-            *("approval_id", "person_id"),
+            *("approval_id", "round_number", "person_id"),
             unique=True,
             postgresql_where=text("person_id is not null"),
         ),
@@ -133,6 +141,7 @@ class ApprovalDecisionRow(FinanceTable, table=True):
     approval_decision_id: UUID = uuid_key()
     agency_id: UUID = _uuid()
     approval_id: UUID = _uuid()
+    round_number: int
     approval_step_id: UUID = _uuid()
     act: str = Field(sa_type=Text)
     person_id: UUID | None = _optional_uuid()

@@ -16,7 +16,7 @@ from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.ids import new_id
 from chassis.money import Money
 from services.finance.approval import delegation_store as delegations
-from services.finance.approval import domain, events, store
+from services.finance.approval import domain, events, node_store, store
 from services.finance.approval.domain import (
     Act,
     ApprovalStatus,
@@ -27,6 +27,9 @@ from services.finance.approval.domain import (
     StepStatus,
     Subject,
 )
+from services.finance.approval.nodes import Line
+from services.finance.classification.segment_store import check_known
+from services.finance.classification.store import lock_classification
 from services.finance.ledger.rates import usecases as rates
 from services.finance.ledger.rates.domain import functional_amount
 
@@ -50,14 +53,23 @@ class DelegationNotYours(FailedPrecondition):
 # --- the matrix ------------------------------------------------------------------------------------------------------
 
 
-def add_rules(session: Session, rules: Sequence[Rule]) -> list[Rule]:
-    """Add rules, all or none; one that is there with the same content is taken as it is."""
-    added = []
+def add_rules(session: Session, rules: Sequence[Rule], *, deciders: Collection[str]) -> list[Rule]:
+    """Add rules, all or none; one that is there with the same content is taken as it is.
+
+    SEGMENT_UNKNOWN for a node that is not in its tree on the rule's first day, APPROVAL_NODE_CYCLIC for one that has no
+    place there.
+    """
+    # Whoever changes the chart at this moment is waited for: what is checked here still holds at the commit.
+    lock_classification(session)
     for nth, one in enumerate(rules):
-        if one.amount_from.minor < 0:
-            raise InvalidArgument.field(f"approval_rules[{nth}].amount_from", "must not be below zero")
-        if one.valid_to is not None and one.valid_to <= one.valid_from:
-            raise InvalidArgument.field(f"approval_rules[{nth}].valid_to", f"{one.valid_to} is not after valid_from")
+        domain.check_form(one, f"approval_rules[{nth}]", deciders=deciders)
+    check_known(session, {(node.segment, node.code, one.valid_from) for one in rules for node in one.nodes})
+    added = []
+    for one in rules:
+        trees = node_store.trees(session, one.nodes, one.valid_from)
+        nodes = sorted(one.nodes, key=lambda node: node.segment.value)
+        for node in nodes:
+            trees.check_acyclic(node)
         rule_id = store.add_rule(
             session,
             {
@@ -69,8 +81,8 @@ def add_rules(session: Session, rules: Sequence[Rule]) -> list[Rule]:
                 "approvers": one.approvers,
                 "amount_currency": one.amount_from.currency,
                 "amount_from_minor": one.amount_from.minor,
-                "organisation_prefix": one.organisation_prefix,
-                "account_prefix": one.account_prefix,
+                "node_segments": [node.segment.value for node in nodes],
+                "node_codes": [node.code for node in nodes],
                 "deadline_days": one.deadline_days,
                 "escalation_role": one.escalation_role,
                 "legal_source": one.legal_source,
@@ -83,11 +95,9 @@ def add_rules(session: Session, rules: Sequence[Rule]) -> list[Rule]:
 
 
 def end_rule(session: Session, approval_rule_id: UUID, valid_to: date) -> Rule:
-    """End a rule; documents that took it keep their route."""
-    known = store.rule(session, approval_rule_id)
-    if valid_to <= known.valid_from:
-        raise InvalidArgument.field("valid_to", f"not after the rule's first day {known.valid_from}")
-    store.end_rule(session, approval_rule_id, valid_to)
+    """End a rule; documents that took it keep their route. One that has ended is not brought back by a later end."""
+    known = store.rule(session, approval_rule_id, lock=True)
+    store.end_rule(session, domain.ended(known, valid_to))
     return store.rule(session, approval_rule_id)
 
 
@@ -114,23 +124,24 @@ def begin_on_lines(
     budget_line_ids: Collection[UUID],
     maker_person_id: UUID,
     at: datetime,
-    codes: Iterable[tuple[str, str]] = (),
+    on: date | None = None,
+    lines: Iterable[Line] = (),
 ) -> None:
-    """Give a new document its route by the budget lines that it touches, and all below them; `codes` are more of them.
+    """Give a new document its route by the budget lines that it touches, and all below them; `lines` are more of them.
 
     An amount in another currency than its lines' counts at the middle rate of the day, the one by which commitments are
     valued (domain rules §2): EXCHANGE_RATE_MISSING only when a rule asks for the amount.
     """
-    days = {at.date()}
+    days = {at.date(), at.date() if on is None else on}
     found = _rules(session, kind, days)
     if not found:
         return
-    below, currencies = store.below(session, budget_line_ids)
+    below, currencies = node_store.below(session, budget_line_ids)
     if amount is not None and currencies and amount.currency not in currencies:
         own = min(currencies)
         rate, _ = rates.rate_on(session, currency=amount.currency, functional_currency=own, on=at.date())
         amount = functional_amount(amount, rate.rate, own)
-    subject = Subject(kind, document_id, agency_id, amount, below | frozenset(codes), maker_person_id)
+    subject = Subject(kind, document_id, agency_id, amount, below | frozenset(lines), maker_person_id)
     _begin(session, subject, found, days, at)
 
 
@@ -145,7 +156,41 @@ def begin_like(session: Session, model_id: UUID, document_id: UUID, *, maker_per
     subject = replace(model.subject, document_id=document_id, maker_person_id=maker_person_id)
     route = domain.anew(model, subject, [new_id() for _ in model.steps], at)
     store.insert_route(session, route)
-    _tell(session, replace(route, steps=()), route, 1)
+    _tell(session, replace(route, steps=()), route, route.version)
+
+
+def renew(
+    session: Session,
+    kind: DocumentKind,
+    document_id: UUID,
+    agency_id: UUID,
+    *,
+    amount: Money,
+    lines: Callable[[], Iterable[Line]],
+    maker_person_id: UUID,
+    at: datetime,
+    on: date,
+) -> None:
+    """Give a document that grew, or came again, the route of what it is now. The caller holds the document's lock.
+
+    What was decided on what it was before stays on record and counts no more; a person may decide again. It takes the
+    rules of today and of its own day: `on` is the first of the year that it is for, or today once that has begun.
+    """
+    before = store.route(session, document_id, lock=True)
+    days = {at.date(), on}
+    found = _rules(session, kind, days)
+    if not found and before is None:
+        return
+    subject = Subject(
+        kind, document_id, agency_id, amount, frozenset(lines()) if found else frozenset(), maker_person_id
+    )
+    if before is None:
+        _begin(session, subject, found, days, at)
+        return
+    rules = _taken(session, subject, found, days)
+    route = domain.renewed(before, domain.routed(rules, subject, [new_id() for _ in rules], at))
+    store.renew_route(session, route)
+    _tell(session, replace(route, steps=()), route, route.version)
 
 
 def _rules(session: Session, kind: DocumentKind, days: Collection[date]) -> list[Rule]:
@@ -153,13 +198,22 @@ def _rules(session: Session, kind: DocumentKind, days: Collection[date]) -> list
     return list(found.values())
 
 
+def _taken(session: Session, subject: Subject, found: Sequence[Rule], days: Collection[date]) -> list[Rule]:
+    """The rules that a document takes, each judged by the trees of its day."""
+    named = {node for rule in found for node in rule.nodes}
+    segments = {node.segment for node in named}
+    asked = named | {node for line in subject.lines for node in line if node.segment in segments}
+    trees = {day: node_store.trees(session, asked, day) for day in days}
+    return [rule for rule in found if any(domain.applies(rule, subject, day, trees[day]) for day in days)]
+
+
 def _begin(session: Session, subject: Subject, found: Sequence[Rule], days: Collection[date], at: datetime) -> None:
-    rules = [rule for rule in found if any(domain.applies(rule, subject, day) for day in days)]
+    rules = _taken(session, subject, found, days)
     if not rules:
         return
     route = domain.routed(rules, subject, [new_id() for _ in rules], at)
     store.insert_route(session, route)
-    _tell(session, replace(route, steps=()), route, 1)
+    _tell(session, replace(route, steps=()), route, route.version)
 
 
 def require(session: Session, document_id: UUID, what: str) -> None:

@@ -21,6 +21,8 @@ from chassis.wire import (
 from kelola.finance.v1 import approval_events_pb2, approval_pb2
 from services.finance.approval import events
 from services.finance.approval.domain import DocumentKind, Route, Rule, Step
+from services.finance.approval.nodes import Node
+from services.finance.classification.segment_wire import segment, segment_number
 
 RULES, APPROVALS, DELEGATIONS = "approvalRules", "approvals", "approvalDelegations"
 
@@ -59,8 +61,7 @@ def new_rule(message: approval_pb2.ApprovalRule, field: str) -> Rule:
         role=message.role,
         approvers=message.approvers or 1,
         amount_from=from_money(message.amount_from, f"{field}.amount_from"),
-        organisation_prefix=message.organisation_prefix,
-        account_prefix=message.account_prefix,
+        nodes=frozenset(Node(segment(node.segment), node.code) for node in message.nodes),
         deadline_days=message.deadline_days,
         escalation_role=message.escalation_role,
         legal_source=message.legal_source,
@@ -80,8 +81,10 @@ def rule_message(rule: Rule) -> approval_pb2.ApprovalRule:
         role=rule.role,
         approvers=rule.approvers,
         amount_from=to_money(rule.amount_from),
-        organisation_prefix=rule.organisation_prefix,
-        account_prefix=rule.account_prefix,
+        nodes=[
+            approval_pb2.ApprovalRuleNode(segment=segment_number(node.segment), code=node.code)
+            for node in sorted(rule.nodes, key=lambda node: node.segment.value)
+        ],
         deadline_days=rule.deadline_days,
         escalation_role=rule.escalation_role,
         legal_source=rule.legal_source,
@@ -103,6 +106,7 @@ def route_message(route: Route) -> approval_pb2.Approval:
         status=approval_pb2.ApprovalStatus.Value(f"APPROVAL_STATUS_{route.status.value}"),
         steps=[_step_message(step) for step in route.steps],
         created_at=None if route.created_at is None else to_timestamp(route.created_at),
+        round_number=route.round_number,
     )
 
 

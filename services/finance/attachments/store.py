@@ -33,6 +33,15 @@ DOCUMENTS = {
     "multiYearAuthorisations": ("multi_year_authorisation", "multi_year_authorisation_id"),
     "withholdingRemittances": ("withholding_remittance", "withholding_remittance_id"),
     "lateInterestCharges": ("late_interest_charge", "late_interest_charge_id"),
+    "budgetCeilings": ("budget_ceiling", "budget_ceiling_id"),
+    "creditOffsets": ("credit_offset", "credit_offset_id"),
+    "lateDeliveryPenalties": ("late_delivery_penalty", "late_delivery_penalty_id"),
+    "invoiceExceptions": ("invoice_exception", "invoice_exception_id"),
+    "bankCharges": ("bank_charge", "bank_charge_id"),
+    "paymentRuns": ("payment_run", "payment_run_id"),
+    "paymentReturns": ("payment_return", "payment_return_id"),
+    "payeeAccounts": ("payee_account", "payee_account_id"),
+    "fiscalPeriodReopenings": ("fiscal_period_reopening", "fiscal_period_reopening_id"),
 }
 
 _CONTENT = """

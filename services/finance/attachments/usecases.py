@@ -48,16 +48,17 @@ def receive(parts: Iterable[bytes], *, media_type: str, sha256: str, bytes_max: 
 
 def _cut(parts: Iterable[bytes], bytes_max: int) -> Iterator[bytes]:
     """The same bytes in parts of CHUNK_BYTES, however they came."""
-    came, rest = 0, b""
+    # A file may come in parts of a few bytes each: what was gathered is not copied anew with every one of them.
+    came, rest = 0, bytearray()
     for part in parts:
         came += len(part)
         domain.check_size(came, bytes_max)
         rest += part
         while len(rest) >= domain.CHUNK_BYTES:
-            yield rest[: domain.CHUNK_BYTES]
-            rest = rest[domain.CHUNK_BYTES :]
+            yield bytes(rest[: domain.CHUNK_BYTES])
+            del rest[: domain.CHUNK_BYTES]
     if rest:
-        yield rest
+        yield bytes(rest)
 
 
 def keep(

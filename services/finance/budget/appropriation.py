@@ -14,9 +14,12 @@ from chassis import outbox
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from chassis.ids import new_id
 from chassis.money import CurrencyMismatch, Money, total
+from services.finance.approval import node_store
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import appropriation_store as store
 from services.finance.budget import events, journals
-from services.finance.budget.domain import LineStatus, SamePerson
+from services.finance.budget.domain import AppropriationStatus, SamePerson
 from services.finance.budget.span import Span, span_of
 from services.finance.budget.years import store as years
 from services.finance.budget.years import usecases as slices
@@ -37,7 +40,7 @@ class ControlTotalMismatch(FailedPrecondition):
 
 
 class AppropriationNotDraft(FailedPrecondition):
-    """The appropriation is in force already."""
+    """The appropriation is in force already, or was withdrawn."""
 
     reason = "APPROPRIATION_NOT_DRAFT"
 
@@ -106,6 +109,8 @@ class Import:
     # The days of a project's span, [valid_from, valid_to), when the budget outlives its year.
     valid_from: date | None = None
     valid_to: date | None = None
+    # Instead of the days: the span's last year, of whole years; 0 for none.
+    last_year: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ class Appropriation:
     agency_id: UUID
     fiscal_year: int
     document_number: str
-    status: LineStatus
+    status: AppropriationStatus
     currency: str
     line_count: int
     total_minor: int
@@ -153,8 +158,15 @@ class Allotted:
 def import_lines(session: Session, order: Import, *, person_id: UUID, at: datetime) -> tuple[Appropriation, list[UUID]]:
     """Add a batch to a draft appropriation, all or none; the appropriation and the new ids in the batch's order."""
     _check_batch(order)
-    span = span_of(order.valid_from, order.valid_to, fiscal_year=order.fiscal_year, calendar=fiscal_calendar())
-    first_day = fiscal_calendar().first_day(order.fiscal_year)
+    calendar = fiscal_calendar()
+    span = span_of(
+        order.valid_from,
+        order.valid_to,
+        last_year=order.last_year,
+        fiscal_year=order.fiscal_year,
+        calendar=calendar,
+    )
+    first_day = calendar.first_day(order.fiscal_year)
     check_accounts(session, {line.account_code for line in order.lines}, on=first_day)
     # A line without an amount may become a node, which holds nothing itself; all are judged when they come into force.
     given = {nth: line for nth, line in enumerate(order.lines) if line.original.minor}
@@ -167,7 +179,7 @@ def import_lines(session: Session, order: Import, *, person_id: UUID, at: dateti
             order.agency_id,
             order.fiscal_year,
             order.document_number,
-            LineStatus.DRAFT,
+            AppropriationStatus.DRAFT,
             order.control_total.currency,
             0,
             0,
@@ -200,7 +212,20 @@ def import_lines(session: Session, order: Import, *, person_id: UUID, at: dateti
         )
     store.roll_up(session, present.appropriation_id, order.agency_id)
     store.insert_import(session, new_id(), present, len(ids), order.control_total.minor, person_id=person_id, at=at)
-    return store.add_to_appropriation(session, present, len(ids), order.control_total.minor), ids
+    grown = store.add_to_appropriation(session, present, len(ids), order.control_total.minor)
+    # Whoever approved it so far has not seen these lines: its route begins anew with each batch.
+    approval.renew(
+        session,
+        RoutedKind.APPROPRIATION,
+        grown.appropriation_id,
+        grown.agency_id,
+        amount=Money(grown.total_minor, grown.currency),
+        lines=lambda: node_store.of_appropriation(session, grown.appropriation_id),
+        maker_person_id=person_id,
+        at=at,
+        on=max(first_day, at.date()),
+    )
+    return grown, ids
 
 
 def activate(
@@ -213,18 +238,15 @@ def activate(
     person_id: UUID,
     at: datetime,
 ) -> Appropriation:
-    """Put a draft in force: lines ACTIVE, one APPROPRIATE movement a line, BUDGET Dr SAL / Cr APR."""
-    present = lock(session, appropriation_id)
-    if present.status is not LineStatus.DRAFT:
-        raise AppropriationNotDraft(
-            f"appropriation {present.document_number} is in force since {present.effective_on}",
-            metadata={"document_number": present.document_number},
-        )
+    """Put a draft in force, after its route: lines ACTIVE, one APPROPRIATE movement a line, BUDGET Dr SAL / Cr APR."""
+    present = lock_draft(session, appropriation_id, "put in force")
     if store.imported_by(session, appropriation_id, person_id):
         raise SamePerson(
             f"you imported lines of appropriation {present.document_number}: another person puts it in force",
             metadata={"document_number": present.document_number},
         )
+    name = f"appropriation {present.document_number}"
+    approval.passed(session, appropriation_id, name, person_id=person_id, step="put it in force")
     found = Money(present.total_minor, present.currency)
     if (present.line_count, found) != (control_line_count, control_total):
         raise ControlTotalMismatch(
@@ -257,7 +279,14 @@ def activate(
         person_id=person_id,
     )
     entry_id = posted.entry.journal_entry_id if posted else None
-    store.insert_appropriate_movements(session, present, effective_on, person_id, entry_id)
+    store.insert_appropriate_movements(
+        session,
+        present,
+        effective_on,
+        person_id,
+        entry_id,
+        accounting_on=posted.accounting_on if posted else effective_on,
+    )
     active = store.activate(session, present, effective_on, person_id, entry_id, at=at)
     outbox.emit(
         session,
@@ -339,6 +368,21 @@ def lock(session: Session, appropriation_id: UUID) -> Appropriation:
     return found
 
 
+def lock_draft(session: Session, appropriation_id: UUID, becomes: str) -> Appropriation:
+    """The draft, locked; APPROPRIATION_NOT_DRAFT once it came into force or was withdrawn."""
+    present = lock(session, appropriation_id)
+    _check_draft(present, becomes)
+    return present
+
+
+def _check_draft(present: Appropriation, becomes: str) -> None:
+    if present.status is not AppropriationStatus.DRAFT:
+        raise AppropriationNotDraft(
+            f"appropriation {present.document_number} is {present.status.value}; only a draft is {becomes}",
+            metadata={"document_number": present.document_number, "status": present.status.value},
+        )
+
+
 def get(session: Session, appropriation_id: UUID) -> Appropriation:
     """The appropriation; NOT_FOUND when the caller does not see it."""
     found = store.appropriation(session, appropriation_id, lock=False)
@@ -382,11 +426,7 @@ def check_accounts(session: Session, codes: set[str], *, on: date) -> None:
 def _check_belongs(present: Appropriation, order: Import) -> None:
     if present.agency_id != order.agency_id or present.fiscal_year != order.fiscal_year:
         raise InvalidArgument.field("appropriation_id", "belongs to another agency or year")
-    if present.status is not LineStatus.DRAFT:
-        raise AppropriationNotDraft(
-            f"appropriation {present.document_number} is in force; lines are added by an amendment",
-            metadata={"document_number": present.document_number},
-        )
+    _check_draft(present, "added to: an appropriation in force is changed by CreateBudgetChange")
     if present.currency != order.control_total.currency:
         raise CurrencyMismatch(
             f"appropriation {present.document_number} is in {present.currency}",

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from chassis.ids import new_id
 from chassis.money import Money
-from services.finance.budget.domain import LineStatus
+from services.finance.budget.domain import AppropriationStatus
 from services.finance.budget.span import Span
 from services.finance.budget.store import span_in
 
@@ -68,7 +68,7 @@ def _appropriation_of(row: Row[Any]) -> Appropriation:
     from services.finance.budget.appropriation import Appropriation
 
     values = {name: value for name, value in row._mapping.items() if name not in _SPAN}
-    return Appropriation(**{**values, "status": LineStatus(values["status"]), "span": span_in(row)})
+    return Appropriation(**{**values, "status": AppropriationStatus(values["status"]), "span": span_in(row)})
 
 
 def _span_values(span: Span | None) -> dict[str, Any]:
@@ -306,8 +306,10 @@ def insert_appropriate_movements(
     effective_on: date,
     person_id: UUID,
     journal_entry_id: UUID | None,
+    *,
+    accounting_on: date,
 ) -> None:
-    """One APPROPRIATE movement for every line that was given something."""
+    """One APPROPRIATE movement for every line that was given something, in the books of its journal entry."""
     session.execute(
         text(
             """
@@ -316,7 +318,7 @@ def insert_appropriate_movements(
                 document_kind, document_id, document_number, effective_on, accounting_on, recorded_at, person_id,
                 journal_entry_id)
             select uuidv7(), agency_id, budget_line_id, 'APPROPRIATE', 0, 0, 0, 0, 0, 0, original_minor,
-                   'APPROPRIATION', :id, :number, :effective_on, :effective_on, transaction_timestamp(), :person_id,
+                   'APPROPRIATION', :id, :number, :effective_on, :accounting_on, transaction_timestamp(), :person_id,
                    cast(:journal_entry_id as uuid)
             from budget_line where appropriation_id = :id and postable and original_minor <> 0
             """
@@ -325,6 +327,7 @@ def insert_appropriate_movements(
             "id": present.appropriation_id,
             "number": present.document_number,
             "effective_on": effective_on,
+            "accounting_on": accounting_on,
             "person_id": person_id,
             "journal_entry_id": journal_entry_id,
         },
@@ -359,7 +362,7 @@ def activate(
     )
     return replace(
         present,
-        status=LineStatus.ACTIVE,
+        status=AppropriationStatus.ACTIVE,
         effective_on=effective_on,
         journal_entry_id=journal_entry_id,
         version=present.version + 1,

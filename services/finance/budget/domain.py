@@ -58,6 +58,14 @@ class LineStatus(Enum):
     CLOSED = "CLOSED"
 
 
+class AppropriationStatus(Enum):
+    """Where an appropriation stands: being written, in force, or withdrawn before it came into force."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+    WITHDRAWN = "WITHDRAWN"
+
+
 class BudgetExceeded(FailedPrecondition):
     """A hard-stop node would fall below zero (F2). `shortages` are the short nodes, for whoever records the refusal."""
 

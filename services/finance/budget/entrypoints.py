@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from chassis.call import Call
@@ -9,7 +10,7 @@ from chassis.grpc import rpc
 from chassis.paging import Page
 from chassis.wire import from_date, from_money, to_money, to_uuid
 from kelola.finance.v1 import budget_pb2
-from services.finance.budget import appropriation, appropriation_store, report_store, usecases, wire
+from services.finance.budget import appropriation, appropriation_store, report_store, usecases, wire, withdrawal
 from services.finance.budget.domain import BudgetExceeded
 from services.finance.budget.limits import store as limit_store
 from services.finance.budget.limits import usecases as limits
@@ -55,6 +56,23 @@ class BudgetEntrypoints:
                 budget_pb2.ActivateAppropriationResponse(appropriation=wire.appropriation_message(active)),
                 resource=request.name,
                 agency_id=active.agency_id,
+            )
+        return work.answer
+
+    @rpc(BUDGET)
+    def withdraw_appropriation(self, request, call):
+        with self.db.begin(call) as work:
+            withdrawn = withdrawal.withdraw(
+                work.session,
+                wire.appropriation_id(request.name),
+                reason=request.reason,
+                person_id=call.principal.acting_person(),
+                at=call.now,
+            )
+            work.reply(
+                budget_pb2.WithdrawAppropriationResponse(appropriation=wire.appropriation_message(withdrawn)),
+                resource=request.name,
+                agency_id=withdrawn.agency_id,
             )
         return work.answer
 
@@ -209,11 +227,11 @@ class BudgetEntrypoints:
 
     @rpc(BUDGET)
     def get_execution_report(self, request, call):
-        wanted = wire.line_filter(request)
+        wanted = replace(wire.line_filter(request), whole_span=request.whole_span)
         level = wire.report_level(request.level)
         page = Page.of(request, {**wanted.values(), "level": level, "segments": request.account_segments})
         with self.db.read(call, snapshot=True) as session:
-            found = report_store.report(
+            found, sums = report_store.report(
                 session,
                 wanted,
                 level=level,
@@ -221,7 +239,6 @@ class BudgetEntrypoints:
                 after=page.after,
                 limit=page.size + 1,
             )
-            sums = report_store.totals(session, wanted)
         shown = found[: page.size]
         return wire.report_message(
             shown, sums, page.token(wire.report_key(shown[-1])) if len(found) > page.size else ""

@@ -29,11 +29,17 @@ class PaymentActs(ABC):
     ) -> Movement:
         """Record the difference between two states of a position; LIQUIDATION_EXCEEDED below zero."""
 
-    def return_delivery(self, key: Key, amount: int, quantity: Fraction, *, replaced: bool) -> Movement:
-        """E -> O when the goods will be replaced, else E -> available: an acceptance is taken back (N4)."""
+    def return_delivery(
+        self, key: Key, amount: int, quantity: Fraction, *, replaced: bool, foreign: int = 0
+    ) -> Movement:
+        """E -> O when the goods will be replaced, else E -> available: an acceptance is taken back (N4).
+
+        `foreign` is the amount in the commitment's own currency, when that is not the line's.
+        """
         position = self._position(key)
         back = Buckets(expended=-amount, obligated=amount if replaced else 0)
-        after = replace(position, buckets=position.buckets + back)
+        held = position.foreign and position.foreign.given_back_from("expended", foreign, foreign if replaced else 0)
+        after = replace(position, buckets=position.buckets + back, foreign=held)
         if replaced:
             after = replace(
                 after,
@@ -118,14 +124,18 @@ class PaymentActs(ABC):
         """P -> S: the order that validated vouchers was rejected before any debit."""
         return self._shift(MovementKind.REJECT, key, Buckets(paid=-amount, ordered=amount))
 
-    def refund(self, key: Key, amount: int, *, replaced: int, quantity: Fraction) -> Movement:
+    def refund(
+        self, key: Key, amount: int, *, replaced: int, quantity: Fraction, foreign: tuple[int, int] = (0, 0)
+    ) -> Movement:
         """P -> available: the creditor paid back; P -> O for the part `replaced`, whose `quantity` comes again.
 
-        `replaced` is at the order's price, so a variance in `amount` goes back to available.
+        `replaced` is at the order's price, so a variance in `amount` goes back to available. `foreign` are both in the
+        commitment's own currency, when that is not the line's.
         """
         position = self._position(key)
         after = replace(
             position,
+            foreign=position.foreign and position.foreign.given_back_from("paid", *foreign),
             buckets=position.buckets + Buckets(paid=-amount, obligated=replaced),
             liquidated=position.liquidated - replaced,
         )

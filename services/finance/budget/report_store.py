@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from chassis.errors import NotFound
 from services.finance.classification.pack import fiscal_calendar
+from services.finance.classification.segments import Segment
 
 _REVISED = "b.original_minor + b.supplementary_minor + b.virement_in_minor - b.virement_out_minor + b.carried_in_minor"
 _BUCKETS = ("reserved", "obligated", "advanced", "expended", "ordered", "paid")
@@ -57,6 +58,8 @@ class Filter:
     fiscal_year: int = 0
     organisation_code: str = ""
     account_prefix: str = ""
+    # Of the report: lines that outlive the year with the figures of their whole span.
+    whole_span: bool = False
 
     def values(self) -> dict[str, Any]:
         """As the query's parameters; the page token is bound to them."""
@@ -132,38 +135,61 @@ def movements(
 
 
 # The figures of a line in one year. A line of that year alone has what is kept. A project's line has what its movements
-# (y) with an accounting date up to the year's end say: its budget is what the years before have not paid, `paid` is the
-# year's own, every other bucket is what stood open at its end. So F2 holds in each year, and payments add up.
+# (y) with an accounting date up to the year's end say: its budget is what the years before have not spent, `paid` is
+# the year's own, every other bucket is what stood open at its end. So F2 holds in each year, and payments add up. An
+# advance is spent in the year that paid it (F6): what a later year recovers of it is none of that year's payments.
+_SPENT_BEFORE = "(y.paid_before + y.advanced_before)"
+_STILL_ADVANCED = "greatest(y.advanced - y.advanced_before, 0)"
 _OF_ONE_YEAR: Mapping[str, str] = {
     "original_minor": "case when b.fiscal_year = :fiscal_year then b.original_minor"
-    " else y.authority_before - y.paid_before end",
-    "revised_minor": "y.authority - y.paid_before",
-    "released_minor": "y.released - y.paid_before",
+    f" else y.authority_before - {_SPENT_BEFORE} end",
+    "revised_minor": f"y.authority - {_SPENT_BEFORE}",
+    "released_minor": f"y.released - {_SPENT_BEFORE}",
     "frozen_minor": "y.frozen",
     "override_minor": "y.override",
     **{f"{name}_minor": f"y.{name}" for name in _BUCKETS},
-    "paid_minor": "y.paid - y.paid_before",
+    "advanced_minor": _STILL_ADVANCED,
+    "paid_minor": f"y.paid + y.advanced - {_SPENT_BEFORE} - {_STILL_ADVANCED}",
     "available_minor": "y.authority - y.frozen + y.override - " + " - ".join(f"y.{name}" for name in _BUCKETS),
 }
-_YEARLY = {
-    name: f"case when b.last_fiscal_year is null then {_FIGURES[name]} else {of_one_year} end"
-    for name, of_one_year in _OF_ONE_YEAR.items()
-}
 _MOVED = f"""
-    left join lateral (
+    cross join lateral (
         select {", ".join(f"coalesce(sum({name}_minor), 0) as {name}" for name in _BUCKETS)},
                coalesce(sum(authority_minor), 0) as authority, coalesce(sum(frozen_minor), 0) as frozen,
                coalesce(sum(override_minor), 0) as override,
                coalesce(sum(authority_minor) filter (where accounting_on < :starts_on), 0) as authority_before,
                coalesce(sum(paid_minor) filter (where accounting_on < :starts_on), 0) as paid_before,
+               coalesce(sum(advanced_minor) filter (where accounting_on < :starts_on), 0) as advanced_before,
                (select coalesce(sum(t.amount_minor), 0) from allotment t
-                where b.last_fiscal_year is not null and t.budget_line_id = b.budget_line_id
+                where t.budget_line_id = b.budget_line_id
                   and t.month_from <= 12 * (1 + :fiscal_year - b.fiscal_year)) as released
-        -- The first condition stands here, so that movements of lines of one year are not read at all.
-        from funds_movement
-        where b.last_fiscal_year is not null and budget_line_id = b.budget_line_id and accounting_on <= :ends_on
-    ) y on true
+        from funds_movement where budget_line_id = b.budget_line_id and accounting_on <= :ends_on
+    ) y
 """  # noqa: S608  # constants of this module; values are bound
+
+
+_KEYS = ", ".join(f"b.{segment.column}" for segment in Segment) + ", b.budget_line_id, b.currency"
+
+
+def _with(figures: Mapping[str, str]) -> str:
+    return ", ".join(f"({expression})::bigint as {name}" for name, expression in figures.items())
+
+
+# What a report is summed over: the lines wanted, each once with its figures. Every lookup is lateral, by an index: the
+# plan that PostgreSQL keeps for all values would expect one line here, and join whole tables row by row.
+_LINES = f"""
+    with b as materialized (
+        select {_KEYS}, {_with(_FIGURES)}
+        from budget_line b {_RELEASED}
+        where {_FILTER} and b.postable and (b.last_fiscal_year is null or cast(:whole_span as boolean))
+        union all
+        select {_KEYS}, {_with(_OF_ONE_YEAR)}
+        from budget_line b {_MOVED}
+        where {_FILTER} and b.postable and b.last_fiscal_year is not null and not cast(:whole_span as boolean)
+    )
+"""  # noqa: S608  # constants of this module; values are bound
+_TOTALS = ", ".join(f"sum({name})::bigint as {name}" for name in FIGURES)
+_COUNTED = f"count(*)::integer as line_count, {_TOTALS}"
 
 # What rows are grouped by, and how the accounts are cut.
 _GROUPS: Mapping[str, tuple[str, str, str]] = {
@@ -186,27 +212,36 @@ def report(
     segments: int,
     after: tuple[Any, ...] | None,
     limit: int,
-) -> Sequence[Row[Any]]:
-    """Report rows in the order of unit, account and line; sums are over lines that have nothing under them."""
+) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+    """A page of report rows in the order of unit, account and line, and the sums over every row, one a currency.
+
+    Sums are over lines that have nothing under them. Both come of one pass over the lines.
+    """
     unit, account, line_id = (part.format(cut=_CUT) for part in _GROUPS[level])
-    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _YEARLY.items())
+    # Every line is a row of its own at the finest level: nothing is added up for it.
+    figures, grouping = (
+        (f"1 as line_count, {', '.join(FIGURES)}", "") if level == "LINE" else (_COUNTED, "group by 1, 2, 3, 4")
+    )
     after_unit, after_account, after_line = after or ("", "", None)
-    return session.execute(
+    found = session.execute(
         text(
             f"""
-            with grouped as (
+            {_LINES}, grouped as materialized (
                 select {unit} as organisation_code, {account} as account_code, {line_id} as budget_line_id,
-                       b.currency, count(*)::integer as line_count, {sums}
-                from budget_line b {_RELEASED} {_MOVED}
-                where {_FILTER} and b.postable
-                group by 1, 2, 3, 4
+                       b.currency, {figures}
+                from b
+                {grouping}
+            ), page as (
+                select * from grouped
+                where not :continued
+                   or (organisation_code, account_code, coalesce(cast(budget_line_id as text), ''), currency)
+                      > (:after_unit, :after_account, :after_line, :after_currency)
+                order by organisation_code, account_code, coalesce(cast(budget_line_id as text), ''), currency
+                limit :limit
             )
-            select * from grouped
-            where not :continued
-               or (organisation_code, account_code, coalesce(cast(budget_line_id as text), ''), currency)
-                  > (:after_unit, :after_account, :after_line, :after_currency)
-            order by organisation_code, account_code, coalesce(cast(budget_line_id as text), ''), currency
-            limit :limit
+            select false as total, * from page
+            union all
+            select true, '', '', null, currency, sum(line_count)::integer, {_TOTALS} from grouped group by currency
             """  # noqa: S608
         ),
         {
@@ -221,21 +256,7 @@ def report(
             "limit": limit,
         },
     ).all()
-
-
-def totals(session: Session, wanted: Filter) -> Sequence[Row[Any]]:
-    """The sums over every line of the report, one row a currency."""
-    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _YEARLY.items())
-    return session.execute(
-        text(
-            f"""
-            select b.currency, count(*)::integer as line_count, {sums}
-            from budget_line b {_RELEASED} {_MOVED}
-            where {_FILTER} and b.postable group by b.currency order by b.currency
-            """  # noqa: S608
-        ),
-        {**wanted.values(), **_days(wanted.fiscal_year)},
-    ).all()
+    return [row for row in found if not row.total], [row for row in found if row.total]
 
 
 def _days(fiscal_year: int) -> dict[str, date]:
@@ -251,25 +272,30 @@ def by_class(
     classes: Mapping[str, str],
     after: tuple[Any, ...] | None,
     limit: int,
-) -> Sequence[Row[Any]]:
-    """The report by class and currency: `classes` give that of the codes in `column`, a segment's; else it is ''."""
-    sums = ", ".join(f"sum({expression})::bigint as {name}" for name, expression in _YEARLY.items())
-    return session.execute(
+) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
+    """A page of the report by class and currency, and the sums over every row, one a currency.
+
+    `classes` give the class of the codes in `column`, a segment's; what has none is of the class ''.
+    """
+    found = session.execute(
         text(
             f"""
-            with class as materialized (
+            {_LINES}, class as materialized (
                 select code, class_code
                 from unnest(cast(:codes as text[]), cast(:classes as text[])) v (code, class_code)
-            ), grouped as (
-                select coalesce(c.class_code, '') as class_code, b.currency, count(*)::integer as line_count, {sums}
-                from budget_line b {_RELEASED} {_MOVED}
+            ), grouped as materialized (
+                select coalesce(c.class_code, '') as class_code, b.currency, {_COUNTED}
+                from b
                 left join class c on c.code = b.{column}
-                where {_FILTER} and b.postable
                 group by 1, 2
+            ), page as (
+                select * from grouped
+                where not :continued or (class_code, currency) > (:after_class, :after_currency)
+                order by class_code, currency limit :limit
             )
-            select * from grouped
-            where not :continued or (class_code, currency) > (:after_class, :after_currency)
-            order by class_code, currency limit :limit
+            select false as total, * from page
+            union all
+            select true, '', currency, sum(line_count)::integer, {_TOTALS} from grouped group by currency
             """  # noqa: S608  # the column is a segment's name; values are bound
         ),
         {
@@ -283,3 +309,4 @@ def by_class(
             "limit": limit,
         },
     ).all()
+    return [row for row in found if not row.total], [row for row in found if row.total]

@@ -47,12 +47,29 @@ class Span:
 
 
 def span_of(
-    valid_from: date | None, valid_to: date | None, *, fiscal_year: int, calendar: FiscalCalendar
+    valid_from: date | None,
+    valid_to: date | None,
+    *,
+    fiscal_year: int,
+    calendar: FiscalCalendar,
+    last_year: int = 0,
 ) -> Span | None:
     """The span of an appropriation of `fiscal_year`; None for one of that year alone, which names no days.
 
-    It begins in its first fiscal year and reaches into a later one: a shorter one is that year's budget.
+    It begins in its first fiscal year and reaches into a later one: a shorter one is that year's budget. `last_year`
+    instead of days, 0 for none, gives the whole of its years.
     """
+    if last_year:
+        if valid_from is not None or valid_to is not None:
+            raise InvalidArgument.field(
+                "last_fiscal_year", "give either the days of a project's span or its last fiscal year, not both"
+            )
+        if last_year <= fiscal_year:
+            raise InvalidArgument.field(
+                "last_fiscal_year",
+                f"{last_year} is not after the budget year {fiscal_year}; a budget of one year has no span",
+            )
+        return Span(calendar.first_day(fiscal_year), calendar.first_day(last_year + 1), last_year)
     if valid_from is None and valid_to is None:
         return None
     if valid_from is None or valid_to is None:

@@ -27,14 +27,13 @@ from services.finance.budget.domain import (
     Position,
     SamePerson,
     Source,
-    User,
 )
 from services.finance.budget.foreign import columns as foreign_columns
 from services.finance.budget.span import Span
+from services.finance.budget.user_store import biggest_users as biggest_users  # noqa: PLC0414  # asked beside a line
 from services.finance.classification.fiscal_calendar import Period
 
 _BUCKET_COLUMNS = [f"{name}_minor" for name in BUCKET_NAMES]
-USERS_SHOWN = 3
 # As many decimals as a quantity on the wire may have.
 _PLACES_MAX = 60
 
@@ -410,32 +409,6 @@ def exact(value: Fraction) -> Decimal:
         if places > _PLACES_MAX:
             raise ValueError(f"{value} has no end in {_PLACES_MAX} decimals")
     return Decimal(value.numerator).scaleb(-places)
-
-
-def biggest_users(session: Session, budget_line_id: UUID) -> list[User]:
-    """The documents that hold most of a line (or of the lines under a node), for whoever finds too little."""
-    rows = session.execute(
-        text(
-            """
-            with recursive node as (
-                select cast(:id as uuid) as budget_line_id
-                union
-                select b.budget_line_id from budget_line b join node n on b.parent_id = n.budget_line_id
-            )
-            select document_kind, document_id, document_number,
-                   sum(reserved_minor + obligated_minor + advanced_minor + expended_minor + ordered_minor
-                       + paid_minor)::bigint as held
-            from funds_position where budget_line_id in (select budget_line_id from node)
-            group by 1, 2, 3 having sum(reserved_minor + obligated_minor + advanced_minor + expended_minor
-                                        + ordered_minor + paid_minor) > 0
-            order by held desc, document_number limit :shown
-            """
-        ),
-        {"id": budget_line_id, "shown": USERS_SHOWN},
-    )
-    return [
-        User(Document(DocumentKind(row.document_kind), row.document_id, row.document_number), row.held) for row in rows
-    ]
 
 
 def document_sequence(session: Session, document_id: UUID) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, SmallInteger, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field
 
-from chassis.tables import instant_field, minor_field, uuid_key
+from chassis.tables import instant_field, json_field, minor_field, uuid_key
 from services.finance.tables import FinanceTable
 
 
@@ -29,11 +30,13 @@ _SPAN = (
 
 
 class AppropriationRow(FinanceTable, table=True):
-    """One act that brings lines into an agency's budget (DPA). DRAFT until another person activates it."""
+    """One act that brings lines into an agency's budget (DPA). DRAFT until another person activates it, or it is
+    withdrawn with its lines."""
 
     __tablename__ = "appropriation"
     __table_args__ = (
-        CheckConstraint("status in ('DRAFT', 'ACTIVE')", name="status"),
+        CheckConstraint("status in ('DRAFT', 'ACTIVE', 'WITHDRAWN')", name="status"),
+        CheckConstraint("(status = 'WITHDRAWN') = (withdrawn_by_person_id is not null)", name="withdrawn_by"),
         CheckConstraint(_SPAN, name="span"),
         UniqueConstraint("agency_id", "fiscal_year", "document_number"),
     )
@@ -54,6 +57,9 @@ class AppropriationRow(FinanceTable, table=True):
     valid_from: date | None = Field(default=None, nullable=True)
     valid_to: date | None = Field(default=None, nullable=True)
     last_fiscal_year: int | None = Field(default=None, nullable=True)
+    withdrawal_reason: str = Field(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
+    withdrawn_by_person_id: UUID | None = _optional_uuid()
+    withdrawn_at: datetime | None = instant_field(nullable=True)
 
 
 class AppropriationImportRow(FinanceTable, table=True):
@@ -158,6 +164,18 @@ class BudgetLineRow(FinanceTable, table=True):
     valid_from: date | None = Field(default=None, nullable=True)
     valid_to: date | None = Field(default=None, nullable=True)
     last_fiscal_year: int | None = Field(default=None, nullable=True)
+
+
+class WithdrawnBudgetLineRow(FinanceTable, table=True):
+    """A line of a draft that was withdrawn, as it stood then. Added, never changed."""
+
+    __tablename__ = "withdrawn_budget_line"
+    __table_args__ = (Index("ix_withdrawn_budget_line_appropriation", "appropriation_id"),)
+
+    budget_line_id: UUID = uuid_key()
+    agency_id: UUID = Field(sa_type=Uuid)
+    appropriation_id: UUID = Field(sa_type=Uuid)
+    line: dict[str, Any] = json_field()
 
 
 class FundsMovementRow(FinanceTable, table=True):

@@ -111,7 +111,10 @@ def settle(
         journal_entry_id=journal_entry_id,
     )
     store.save_positions(session, agency_id, act.changed_positions())
-    if any(movement.foreign and movement.kind in _COMMITTING for movement in act.movements):
+    if any(
+        movement.foreign and (movement.kind in _COMMITTING or movement.foreign.changes.obligated > 0)
+        for movement in act.movements
+    ):
         # Somebody holds funds in a foreign currency: the round comes by at the end of the month.
         foreign_store.ring(session, agency_id, Month.of(effective_on).last)
     settling.settle(session, agency_id, act.lines.values(), on=effective_on)

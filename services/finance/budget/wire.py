@@ -20,6 +20,7 @@ from chassis.wire import (
     from_date,
     from_decimal,
     from_money,
+    money_fields,
     optional_uuid,
     resource_id,
     resource_name,
@@ -49,6 +50,7 @@ LINES, APPROPRIATIONS, MOVEMENTS = "budgetLines", "appropriations", "fundsMoveme
 
 _DOCUMENT_KIND = budget_pb2.FundsDocumentKind
 _MOVEMENT_KIND = budget_pb2.FundsMovementKind
+_FIGURE_FIELDS = tuple((name, name.removesuffix("_minor")) for name in report_store.FIGURES)
 
 
 def document_kind(number: int) -> DocumentKind:
@@ -194,11 +196,9 @@ def exchange_rate(rate: Decimal | None) -> decimal_pb2.Decimal | None:
 
 def figures(row: Row[Any]) -> budget_pb2.BudgetFigures:
     """The figures of a line, a report row or a total."""
+    currency = row.currency
     return budget_pb2.BudgetFigures(
-        **{
-            name.removesuffix("_minor"): to_money(Money(getattr(row, name), row.currency))
-            for name in report_store.FIGURES
-        }
+        **{field: money_fields(getattr(row, name), currency) for name, field in _FIGURE_FIELDS}
     )
 
 
@@ -303,6 +303,7 @@ def import_order(request: budget_pb2.ImportAppropriationRequest) -> Import:
         document_number=request.document_number,
         lines=tuple(_new_line(line, nth) for nth, line in enumerate(request.lines)),
         control_total=from_money(request.control_total, "control_total"),
+        last_year=request.last_fiscal_year,
         **{
             name: from_date(getattr(request, name), name)
             for name in ("valid_from", "valid_to")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,7 @@ class DocumentKind(Enum):
     LATE_INTEREST_CHARGE = "LATE_INTEREST_CHARGE"
     BANK_CHARGE = "BANK_CHARGE"
     CREDIT_OFFSET = "CREDIT_OFFSET"
+    LATE_DELIVERY_PENALTY = "LATE_DELIVERY_PENALTY"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class DocumentType:
     also: Callable[[Any, UUID], Mapping[str, frozenset[UUID]]] | None = None
     # The document that carries this one on: an approved invoice is where its payment request is. Of (session, id).
     carried_by: Callable[[Any, UUID], UUID | None] | None = None
+    # The last civil day for its next act by law, where the law sets one. Of (session, id).
+    due_on: Callable[[Any, UUID], date | None] | None = None
+    # States in which its next version is written or due: the route on record is that of the version before.
+    written_anew: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class Standing:
     holders: tuple[Holder, ...] = ()
     possible: tuple[Possible, ...] = ()
     carried_by: UUID | None = None
+    due_on: date | None = None
 
     @property
     def due_at(self) -> datetime | None:
@@ -167,6 +173,7 @@ def standing(
     roles_of: Callable[[str], tuple[str, ...]],
     deputies: Collection[Deputy] = (),
     carried_by: UUID | None = None,
+    due_on: date | None = None,
 ) -> Standing:
     """Where a document stands. `roles_of` says which roles hold a permission.
 
@@ -175,7 +182,7 @@ def standing(
     decided = route.persons if route is not None else frozenset()
     steps = _steps(route, state, deputies, state.everybody | decided)
     possible = [Possible(rpc, DECIDE, one.roles, one.apart) for one in steps for rpc in ("ApproveStep", "RejectStep")]
-    waits_for = _waits_for(route)
+    waits_for = "" if state.status in kind.written_anew else _waits_for(route)
     onward: list[Possible] = []
     back: list[Possible] = []
     for act in kind.acts.get(state.status, ()):
@@ -199,7 +206,7 @@ def standing(
     # Once its route was rejected, the document is with those who may take it back.
     asked = back if waits_for == ROUTE_ENDED else onward
     holders = [*steps, *(Holder(one.rpc, one.roles, state.since, only=one.only, apart=one.apart) for one in asked)]
-    return Standing(state, kind.collection, route, tuple(holders), tuple(possible), carried_by)
+    return Standing(state, kind.collection, route, tuple(holders), tuple(possible), carried_by, due_on)
 
 
 def _steps(route: Route | None, state: State, deputies: Collection[Deputy], taken: frozenset[UUID]) -> list[Holder]:

@@ -22,16 +22,12 @@ class RolesByPermission(DependencyProvider):
 
     def setup(self) -> None:
         """Read the policies."""
-        policy = Policy.load(self.container.settings.policies_dir)
-        people = [role for role in policy.roles() if not role.startswith("service.")]
-        self._roles = {
-            permission: tuple(role for role in people if policy.role_holds(role, permission))
-            for permission in policy.permissions()
-        }
+        self._policy = Policy.load(self.container.settings.policies_dir)
+        self._people = [role for role in self._policy.roles() if not role.startswith("service.")]
 
     def get_dependency(self, worker_ctx: object) -> Callable[[str], tuple[str, ...]]:
         """The roles that hold a permission, in the order of their names."""
-        return lambda permission: self._roles.get(permission, ())
+        return lambda permission: tuple(role for role in self._people if self._policy.role_holds(role, permission))
 
 
 class DocumentStatusEntrypoints:

@@ -17,6 +17,7 @@ from services.finance.payables.credit_notes.document import CREDIT_NOTE
 from services.finance.payables.document import INVOICE, PAYMENT_ORDER, PAYMENT_REQUEST
 from services.finance.payables.late.document import LATE_INTEREST_CHARGE
 from services.finance.payables.offsets.document import CREDIT_OFFSET
+from services.finance.payables.penalties.document import LATE_DELIVERY_PENALTY
 from services.finance.payables.remittances.document import WITHHOLDING_REMITTANCE
 from services.finance.treasury.charges.document import BANK_CHARGE
 from services.finance.treasury.document import PAYEE_ACCOUNT, PAYMENT_RETURN, PAYMENT_RUN
@@ -28,6 +29,6 @@ KINDS: dict[DocumentKind, DocumentType] = {
         *(BUDGET_YEAR_END, MULTI_YEAR_AUTHORISATION, FISCAL_PERIOD_REOPENING),
         *(INVOICE, CREDIT_NOTE, BILL, PAYMENT_REQUEST, PAYMENT_ORDER, IMPREST, IMPREST_VOUCHER),
         *(PAYMENT_RUN, PAYMENT_RETURN, PAYEE_ACCOUNT, WITHHOLDING_REMITTANCE, LATE_INTEREST_CHARGE, BANK_CHARGE),
-        CREDIT_OFFSET,
+        *(CREDIT_OFFSET, LATE_DELIVERY_PENALTY),
     )
 }

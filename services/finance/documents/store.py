@@ -96,13 +96,15 @@ _DUTIES = """
       and (not w.routed or a.approval_id is null or a.status = 'APPROVED')
       and not (w.deciders and exists (
           select 1 from approval_decision d
-          where d.approval_id = s.document_id and cast(:person as uuid) in (d.person_id, d.on_behalf_of_person_id)
+          where d.approval_id = a.approval_id and d.round_number = a.round_number
+            and cast(:person as uuid) in (d.person_id, d.on_behalf_of_person_id)
       ))
 """
 # By the role of an open step, held or lent: unless the person, or who lent it, took a part in the document.
 _STEPS = """
     select s.document_id
     from jsonb_to_recordset(cast(:roles as jsonb)) as h (role text, agency_id uuid, behalf uuid)
+    -- Of a route's rounds only the last has open steps.
     join approval_step t on t.agency_id = h.agency_id and t.status = 'OPEN'
          and (h.role = t.role or t.escalated and h.role = t.escalation_role)
     join approval a on a.approval_id = t.approval_id and a.status = 'PENDING'
@@ -113,7 +115,7 @@ _STEPS = """
     )
     and not exists (
         select 1 from approval_decision d
-        where d.approval_id = a.approval_id
+        where d.approval_id = a.approval_id and d.round_number = a.round_number
           and (cast(:person as uuid) in (d.person_id, d.on_behalf_of_person_id)
                or h.behalf in (d.person_id, d.on_behalf_of_person_id))
     )

@@ -115,7 +115,13 @@ def _standing(
     kind = KINDS[state.kind]
     carried_by = None if kind.carried_by is None else kind.carried_by(session, state.document_id)
     return domain.standing(
-        kind, _known(session, state), route, roles_of=roles_of, deputies=deputies, carried_by=carried_by
+        kind,
+        _known(session, state),
+        route,
+        roles_of=roles_of,
+        deputies=deputies,
+        carried_by=carried_by,
+        due_on=None if kind.due_on is None else kind.due_on(session, state.document_id),
     )
 
 

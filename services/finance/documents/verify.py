@@ -30,6 +30,7 @@ _TABLES = (
     ("late_interest_charge", "late_interest_charge_id"),
     ("bank_charge", "bank_charge_id"),
     ("credit_offset", "credit_offset_id"),
+    ("late_delivery_penalty", "late_delivery_penalty_id"),
 )
 
 # D1: a document stands where its own table says.
@@ -48,17 +49,23 @@ _REQUESTS = """
     where s.status is distinct from v.status
 """
 # D2 (I9): nobody who approved a step of a document's route, or for whom it was approved, took a part in the document.
-# Whoever took it back after his own approval ended it, which no separation forbids.
+# Whoever took it back after his own approval ended it, and whoever notes what became of it once it is in force (the
+# file that went to the bank, money that came back, the tax office's receipt) controls nothing: no separation forbids
+# either. What was decided on an earlier round of the route counts no more.
 _TWO_PARTS = """
     select format('document %s: person %s approved a step of its route and took the part %s', d.approval_id, q.person,
                   p.key)
     from approval_decision d
+    join approval a on (a.approval_id, a.round_number) = (d.approval_id, d.round_number)
     join document_state s on s.document_id = d.approval_id
     cross join lateral jsonb_each(s.persons) p
     cross join lateral jsonb_array_elements_text(p.value) q (person)
     where d.act = 'APPROVE' and q.person in (cast(d.person_id as text), cast(d.on_behalf_of_person_id as text))
-      and p.key not in ('withdrawn', 'voided', 'cancelled', 'ended', 'rejected')
-      and s.status not in ('REJECTED', 'RECALLED')
+      and p.key not in ('withdrawn', 'voided', 'cancelled', 'ended', 'rejected', 'exported', 'refunded',
+                        'receipt_recorded')
+      and s.status not in ('REJECTED', 'RECALLED', 'RETURNED')
+      -- A version that is being written has no route yet; the one on record is that of the version before it.
+      and (s.document_kind, s.status) <> ('BUDGET_REQUEST', 'DRAFT')
 """
 # D3: what its route comes before is not done while the route is not approved.
 _PAST_ITS_ROUTE = """
@@ -75,7 +82,9 @@ _PAST_ITS_ROUTE = """
           ('IMPREST_VOUCHER', 'PAID'), ('IMPREST_VOUCHER', 'CLAIMED'), ('IMPREST_VOUCHER', 'VALIDATED'),
           ('FISCAL_PERIOD_REOPENING', 'APPROVED'), ('WITHHOLDING_REMITTANCE', 'APPROVED'),
           ('WITHHOLDING_REMITTANCE', 'REMITTED'), ('LATE_INTEREST_CHARGE', 'APPROVED'), ('BANK_CHARGE', 'APPROVED'),
-          ('CREDIT_OFFSET', 'APPROVED'), ('CREDIT_NOTE', 'OFFSET')
+          ('CREDIT_OFFSET', 'APPROVED'), ('CREDIT_NOTE', 'OFFSET'), ('APPROPRIATION', 'ACTIVE'),
+          ('BUDGET_REQUEST', 'APPROVED'), ('LATE_DELIVERY_PENALTY', 'APPROVED'),
+          ('LATE_DELIVERY_PENALTY', 'WAIVED')
       )
 """
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from chassis.wire import resource_id, resource_name, to_money, to_timestamp
+from chassis.wire import resource_id, resource_name, to_date, to_money, to_timestamp
 from kelola.finance.v1 import document_status_pb2
 from services.finance.approval.domain import Route
 from services.finance.approval.wire import route_message
@@ -51,6 +51,7 @@ def status_message(one: Standing) -> document_status_pb2.DocumentStatus:
         next_acts=[_act_message(act) for act in one.possible],
         approval=_approval(one.route),
         carried_by=resource_name(STATUSES, one.carried_by) if one.carried_by else "",
+        due_on=None if one.due_on is None else to_date(one.due_on),
     )
 
 

@@ -14,6 +14,8 @@ from services.finance.budget.foreign import usecases as commitments
 from services.finance.classification import store as calendar
 from services.finance.classification.domain import ADJUSTMENT_PERIOD, Area
 from services.finance.classification.pack import fiscal_calendar
+from services.finance.jobs import proving
+from services.finance.jobs import store as job_store
 from services.finance.jobs.domain import JobDayNotDue, JobKind, Result
 from services.finance.ledger.schedule import usecases as schedule
 from services.finance.ledger.schedule.domain import ScheduledStatus
@@ -77,10 +79,20 @@ def _escalation(session: Session, agency_id: UUID, due_on: date, person_id: UUID
     return Result(opened, more=len(waiting) >= approval.ESCALATIONS_MAX)
 
 
+def _proofs(session: Session, agency_id: UUID, due_on: date, person_id: UUID | None, at: datetime) -> Result:
+    if person_id is None and not job_store.unproved(session, due_on, agency_id=agency_id):
+        # Another process of the service was here first.
+        return Result(0)
+    held = proving.prove(session)
+    job_store.proved(session, agency_id, due_on)
+    return Result(held)
+
+
 ACTS: Mapping[JobKind, Act] = {
     JobKind.JOURNAL_TEMPLATES: _templates,
     JobKind.FUNDS_REVALUATION: _commitments,
     JobKind.BALANCE_REVALUATION: _balances,
     JobKind.LATE_INTEREST: _late,
     JobKind.APPROVAL_ESCALATION: _escalation,
+    JobKind.PROOFS: _proofs,
 }

@@ -38,11 +38,13 @@ class JobKind(Enum):
     BALANCE_REVALUATION = "BALANCE_REVALUATION"
     LATE_INTEREST = "LATE_INTEREST"
     APPROVAL_ESCALATION = "APPROVAL_ESCALATION"
+    PROOFS = "PROOFS"
 
     @property
     def asks_anew(self) -> bool:
-        """Whether more may have become due for a day that was done: a template made since, a deadline passed since."""
-        return self in (JobKind.JOURNAL_TEMPLATES, JobKind.APPROVAL_ESCALATION)
+        """Whether more may have become due for a day that was done: a template made since, a deadline passed since,
+        books that went on."""
+        return self in (JobKind.JOURNAL_TEMPLATES, JobKind.APPROVAL_ESCALATION, JobKind.PROOFS)
 
     @property
     def permission(self) -> str | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from chassis import operations
+from chassis.container import every
 from chassis.errors import KelolaError
 from chassis.grpc import rpc
 from chassis.paging import Page
@@ -16,6 +19,10 @@ from services.finance.jobs.domain import JobKind
 
 JOBS = job_pb2.DESCRIPTOR.services_by_name["JobService"]
 _STEP = "finance.job"
+# How often the service looks for books that were not proved today. A difference is told again as often.
+PROOF_ROUND_SECONDS = 3600.0
+
+log = structlog.get_logger("finance.jobs")
 
 
 class JobEntrypoints:
@@ -81,6 +88,18 @@ class JobEntrypoints:
             job_runs=[wire.run_message(one) for one in shown],
             next_page_token=page.token([shown[-1].job_run_id]) if len(found) > page.size else "",
         )
+
+    @every(PROOF_ROUND_SECONDS)
+    def prove_books(self):
+        now = self.clock.now()
+        with self.db.work((), subject=usecases.SUBJECT) as session:
+            agencies = store.unproved(session, now.date())
+        for agency_id in agencies:
+            # Each agency in a transaction of its own: what is found in one of them does not stop the next.
+            try:
+                usecases.run_by_service(self.db, JobKind.PROOFS, agency_id, now.date(), at=now)
+            except KelolaError as failure:
+                log.warning("proofs wait for the next round", agency=str(agency_id), error=failure.message)
 
     @saga_step(_STEP)
     def run_asked_job(self, step):

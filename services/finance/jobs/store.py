@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -123,3 +123,36 @@ def balances_due(session: Session, agency_id: UUID) -> date | None:
         {"id": agency_id},
     ).scalar()
     return found
+
+
+def unproved(session: Session, today: date, *, agency_id: UUID | None = None) -> list[UUID]:
+    """The agencies, or the one, whose books were not proved yet on a day."""
+    return list(
+        session.execute(
+            text(
+                """
+                select entity_id from proof_clock
+                where (cast(:agency_id as uuid) is null or entity_id = :agency_id)
+                  and (proved_on is null or proved_on < :today)
+                order by entity_id
+                """
+            ),
+            {"agency_id": agency_id, "today": today},
+        ).scalars()
+    )
+
+
+def proved(session: Session, agency_id: UUID, on: date) -> None:
+    """Note that an agency's books held on a day."""
+    session.execute(
+        text("update proof_clock set proved_on = greatest(proved_on, :on) where entity_id = :id"),
+        {"id": agency_id, "on": on},
+    )
+
+
+def proofs_due(session: Session, agency_id: UUID, today: date) -> date | None:
+    """The day for which an agency's books are proved next; None for an agency without books."""
+    row = session.execute(text("select proved_on from proof_clock where entity_id = :id"), {"id": agency_id}).first()
+    if row is None:
+        return None
+    return today if row.proved_on is None or row.proved_on < today else row.proved_on + timedelta(days=1)

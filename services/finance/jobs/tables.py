@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, Uuid
 from sqlmodel import Field
 
 from chassis.tables import instant_field, uuid_key
@@ -30,6 +30,18 @@ class JobRow(FinanceTable, table=True):
     refused_count: int
 
 
+class ProofClockRow(FinanceTable, table=True):
+    """The last day on which the books of an entity (an agency) were proved; null while they never were.
+
+    Not behind the agency wall: the service's own round serves all agencies. It holds ids and days only.
+    """
+
+    __tablename__ = "proof_clock"
+
+    entity_id: UUID = uuid_key()
+    proved_on: date | None = Field(default=None, nullable=True)
+
+
 class JobRunRow(FinanceTable, table=True):
     """One run of a job."""
 
@@ -40,11 +52,8 @@ class JobRunRow(FinanceTable, table=True):
         ),
         CheckConstraint("(status in ('WAITING', 'RUNNING')) = (ended_at is null)", name="ended_when_over"),
         Index("ix_job_run_list", "agency_id", "job_run_id"),
-        Index(
-            "ix_job_run_open",
-            *("agency_id", "kind", "due_on"),
-            postgresql_where=text("ended_at is null"),
-        ),
+        # The newest run of a kind: some come every hour, some once a year.
+        Index("ix_job_run_kind", "agency_id", "kind", "job_run_id"),
     )
 
     job_run_id: UUID = uuid_key()

@@ -14,7 +14,7 @@ from sqlmodel import Session
 from chassis.errors import Code, KelolaError
 from chassis.ids import new_id
 from services.finance.approval import store as approval_store
-from services.finance.jobs import domain, store
+from services.finance.jobs import domain, proving, store
 from services.finance.jobs.acts import ACTS
 from services.finance.jobs.domain import Job, JobKind, JobRun, Result, RunStatus
 
@@ -69,6 +69,7 @@ def fail(session: Session, job_run_id: UUID, refusal: KelolaError, *, at: dateti
     """Put on record that a run was refused; nothing of its pass was kept."""
     over = domain.failed(store.run(session, job_run_id), refusal, at)
     store.save_run(session, over)
+    proving.raise_alarm(over.agency_id, refusal)
     return over
 
 
@@ -99,6 +100,7 @@ def run_by_service(db: Transactions, kind: JobKind, agency_id: UUID, due_on: dat
         if refusal.code not in PASSING:
             with db.work([agency_id], subject=SUBJECT) as session:
                 _log(session, domain.failed(run, refusal, at))
+            proving.raise_alarm(agency_id, refusal)
         raise
 
 
@@ -158,4 +160,6 @@ def next_due(session: Session, agency_id: UUID, kind: JobKind, *, at: datetime) 
     if kind is JobKind.APPROVAL_ESCALATION:
         due_at = approval_store.next_deadline(session, agency_id)
         return None if due_at is None else due_at.astimezone(at.tzinfo).date()
+    if kind is JobKind.PROOFS:
+        return store.proofs_due(session, agency_id, at.date())
     return None

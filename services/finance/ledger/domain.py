@@ -214,7 +214,8 @@ def reversal_day(accounting_on: date) -> date:
 
 def check(entry: JournalEntry, functional_currency: str) -> None:
     """Refuse an entry that no state of the books could take: sides, range, balance (domain rules §1)."""
-    if entry.adjusts and entry.source_kind == MANUAL and entry.corrects_id is None and entry.reverses_id is None:
+    by_hand = entry.source_kind in (MANUAL, JOINT_ENTRY)
+    if entry.adjusts and by_hand and entry.corrects_id is None and entry.reverses_id is None:
         raise CorrectionUnnamed(
             "the adjustment period is for corrections: name the entry that this one corrects "
             "(corrects_journal_entry_id)"

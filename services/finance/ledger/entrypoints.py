@@ -11,7 +11,7 @@ from chassis.grpc.method import Method
 from chassis.idempotency import IdempotencyMismatch
 from chassis.ids import new_id
 from chassis.paging import Page
-from chassis.wire import from_date, from_timestamp, optional_uuid, resource_id, to_uuid
+from chassis.wire import from_date, from_timestamp, optional_uuid, resource_id, to_timestamp, to_uuid
 from kelola.finance.v1 import ledger_pb2
 from services.finance.classification.store import functional_currencies
 from services.finance.ledger import report_store, store, usecases, wire
@@ -101,6 +101,8 @@ class LedgerEntrypoints:
                 response.refusals.add(
                     position=position, request_id=message.request_id, status=wire.refusal_status(outcome)
                 )
+            else:
+                response.further_refused_positions.append(position)
 
     @rpc(LEDGER)
     def get_journal_entry(self, request, call):
@@ -119,14 +121,18 @@ class LedgerEntrypoints:
             "source_id": optional_uuid(request.source_id, "source_id"),
             "corrects_id": optional_uuid(request.corrects_journal_entry_id, "corrects_journal_entry_id"),
         }
-        page = Page.of(request, filters=filters)
+        asked = _instant(request)
+        page = Page.of(request, filters={**filters, "known_at": asked})
         with self.db.read(call) as session:
-            keys = store.list_entry_ids(session, **filters, after=page.after, limit=page.size + 1)
-            found = store.entries(session, [key for _, key in keys[: page.size]])
+            known_at = report_store.knowledge(session, asked, page.after)
+            after = page.after and page.after[:2]
+            keys = store.list_entry_ids(session, **filters, known_at=known_at, after=after, limit=page.size + 1)
+            found = store.entries(session, [key for _, key in keys[: page.size]], known_at=known_at)
             currency = functional_currencies(session, [filters["agency_id"]]).get(filters["agency_id"])
         return ledger_pb2.ListJournalEntriesResponse(
             journal_entries=[wire.stored_message(one, currency) for one in found],
-            next_page_token=page.token(keys[page.size - 1]) if len(keys) > page.size else "",
+            next_page_token=page.token([*keys[page.size - 1], known_at]) if len(keys) > page.size else "",
+            known_at=None if known_at is None else to_timestamp(known_at),
         )
 
     @rpc(LEDGER)
@@ -159,7 +165,7 @@ class LedgerEntrypoints:
             fund_code=request.fund_code or None,
             currency=request.currency or None,
             as_of=_day(request, "as_of"),
-            known_at=from_timestamp(request.known_at, "known_at") if request.HasField("known_at") else None,
+            known_at=_instant(request),
             without_adjustments=request.without_adjustments,
             without_closing=request.without_closing,
         )
@@ -169,7 +175,7 @@ class LedgerEntrypoints:
         more = len(balance.rows) > page.size
         shown = replace(balance, rows=balance.rows[: page.size])
         last = shown.rows[-1] if more else None
-        token = page.token([last.account_code, last.currency]) if last else ""
+        token = page.token([last.account_code, last.currency, shown.known_at]) if last else ""
         return wire.trial_balance_message(shown, token)
 
     @rpc(LEDGER)
@@ -182,16 +188,25 @@ class LedgerEntrypoints:
             currency=request.currency,
             account_code=request.account_code,
             as_of=_day(request, "accounting_to"),
+            known_at=_instant(request),
         )
         page = Page.of(request, filters={**vars(scope), "first": first})
-        with self.db.read(call, snapshot=True) as session:
-            statement = report_store.statement(session, scope, first=first, after=page.after, limit=page.size + 1)
+        # What was known at an answered instant changes no more and needs no snapshot; a snapshot would be older than
+        # the horizon that is read in it.
+        with self.db.read(call, snapshot=scope.known_at is None) as session:
+            scope = replace(scope, known_at=report_store.knowledge(session, scope.known_at, page.after))
+            after = page.after and page.after[:3]
+            statement = report_store.statement(session, scope, first=first, after=after, limit=page.size + 1)
         more = len(statement.lines) > page.size
         shown = replace(statement, lines=statement.lines[: page.size])
         last = shown.lines[-1] if more else None
-        token = page.token([last.accounting_on, last.journal_entry_id, last.line_no]) if last else ""
-        return wire.statement_message(shown, request.currency, token)
+        token = page.token([last.accounting_on, last.journal_entry_id, last.line_no, scope.known_at]) if last else ""
+        return wire.statement_message(shown, request.currency, scope.known_at, token)
 
 
 def _day(request, field):
     return from_date(getattr(request, field), field) if request.HasField(field) else None
+
+
+def _instant(request):
+    return from_timestamp(request.known_at, "known_at") if request.HasField("known_at") else None

@@ -123,7 +123,7 @@ def _budget_exceeded(figures: Mapping[str, Any]) -> KelolaError:
         buckets=budget.Buckets(*(node[f"{name}_minor"] for name in BUCKET_NAMES)),
     )
     asked = int(figures["asked_minor"])
-    return budget.exceeded([budget.Shortage(line, asked)])
+    return budget.exceeded([budget.Shortage(line, asked)], figures["users"])
 
 
 def _funds_unmatched(figures: Mapping[str, Any]) -> KelolaError:

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from chassis.dates import Month
 from chassis.money import checked
+from chassis.paging import PageTokenInvalid
 from services.finance.classification.domain import ADJUSTMENT_PERIOD
 from services.finance.classification.fiscal_calendar import FiscalCalendar
 from services.finance.classification.pack import fiscal_calendar
@@ -117,6 +118,19 @@ def known_horizon(session: Session, asked: datetime) -> datetime:
     return row
 
 
+def knowledge(session: Session, asked: datetime | None, after: tuple[Any, ...] | None) -> datetime | None:
+    """The instant whose knowledge an answer shows: the horizon on its first page, and on the pages after it, whose
+    token ends with it, the same. None: what is known now."""
+    if asked is None:
+        return None
+    if after is None:
+        return known_horizon(session, asked)
+    instant = after[-1]
+    if not isinstance(instant, datetime):
+        raise PageTokenInvalid("page_token: it tells no instant of knowledge; start again without one")
+    return instant
+
+
 def trial_balance(
     session: Session, scope: Scope, *, after: tuple[Any, ...] | None, limit: int
 ) -> tuple[list[Sums], list[Sums]]:
@@ -173,6 +187,7 @@ _LINES = """
       and l.currency = :currency and (cast(:fund_code as text) is null or l.fund_code = :fund_code)
       and (cast(:first as date) is null or l.accounting_on >= :first)
       and (cast(:as_of as date) is null or l.accounting_on <= :as_of)
+      and (cast(:known_at as timestamptz) is null or l.recorded_at <= :known_at)
       and (cast(:after_day as date) is null
            or (l.accounting_on, l.journal_entry_id, l.line_no)
               > (cast(:after_day as date), cast(:after_entry as uuid), cast(:after_line as smallint)))
@@ -184,6 +199,7 @@ _LINES = """
 _BEFORE_ON_DAY = f"""
     select coalesce(sum(debit_minor) - sum(credit_minor), 0) from journal_line
     where {_WHERE} and accounting_on = :day
+      and (cast(:known_at as timestamptz) is null or recorded_at <= :known_at)
       and (journal_entry_id, line_no) <= (cast(:entry as uuid), cast(:line as smallint))
 """  # noqa: S608
 
@@ -191,7 +207,8 @@ _BEFORE_ON_DAY = f"""
 def statement(
     session: Session, scope: Scope, *, first: date | None, after: tuple[date, UUID, int] | None, limit: int
 ) -> Statement:
-    """A page of an account's lines; the opening balance costs one day's lines at most, whatever came before."""
+    """A page of an account's lines. The opening balance costs one day's lines at most, whatever came before; as known
+    at an instant, all lines of the account before the page."""
     opening = 0
     if after is not None:
         day, entry, line = after

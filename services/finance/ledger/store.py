@@ -135,8 +135,11 @@ class StoredEntry:
     period_number: int
 
 
-def entries(session: Session, ids: Sequence[UUID]) -> list[StoredEntry]:
-    """Entries with their lines, in the order of `ids`; those that are not there, or not seen, are left out."""
+def entries(session: Session, ids: Sequence[UUID], *, known_at: datetime | None = None) -> list[StoredEntry]:
+    """Entries with their lines, in the order of `ids`; those that are not there, or not seen, are left out.
+
+    With `known_at` a reversal that was recorded later is not told.
+    """
     if not ids:
         return []
     heads = {
@@ -152,7 +155,10 @@ def entries(session: Session, ids: Sequence[UUID]) -> list[StoredEntry]:
     for row in session.scalars(query):
         lines.setdefault(row.journal_entry_id, []).append(_line_of(row))
     reversal = JournalEntryRow.reverses_journal_entry_id
-    reversals = session.execute(select(reversal, JournalEntryRow.journal_entry_id).where(reversal.in_(ids)))
+    mirrors = select(reversal, JournalEntryRow.journal_entry_id).where(reversal.in_(ids))
+    if known_at is not None:
+        mirrors = mirrors.where(JournalEntryRow.recorded_at <= known_at)
+    reversals = session.execute(mirrors)
     reversed_by = {original: mirror for original, mirror in reversals}  # noqa: C416  # dict() takes rows for pairs
     return [
         StoredEntry(
@@ -211,6 +217,7 @@ def list_entry_ids(
     accounting_to: date | None,
     source_id: UUID | None,
     corrects_id: UUID | None,
+    known_at: datetime | None,
     after: tuple[Any, ...] | None,
     limit: int,
 ) -> list[tuple[date, UUID]]:
@@ -230,6 +237,8 @@ def list_entry_ids(
         query = query.where(row.source_id == source_id)
     if corrects_id is not None:
         query = query.where(row.corrects_journal_entry_id == corrects_id)
+    if known_at is not None:
+        query = query.where(row.recorded_at <= known_at)
     if after is not None:
         query = query.where(tuple_(row.accounting_on, row.journal_entry_id) > tuple_(*after))
     return [(found.accounting_on, found.journal_entry_id) for found in session.execute(query)]

@@ -13,6 +13,8 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import KelolaError, NotFound
 from services.finance.attachments import usecases as attachments
+from services.finance.budget import store as funds
+from services.finance.budget.domain import User
 from services.finance.budget.overrides import over_limits
 from services.finance.classification import store as classification
 from services.finance.classification.pack import fiscal_calendar
@@ -56,9 +58,10 @@ def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict
             sound.append(index)
     if sound:
         raw = store.post(session, [entries[index] for index in sound], functional)
+        users = _users(session, raw)
         for index, row in zip(sound, raw, strict=True):
             entry = entries[index]
-            verdicts[index] = _verdict(entry, row, functional.get(entry.agency_id, ""))
+            verdicts[index] = _verdict(entry, row, functional.get(entry.agency_id, ""), users)
     posted = [one for one in verdicts.values() if isinstance(one, Posted)]
     over_limits.record(session, [one for one in posted if one.over_limits])
     outbox.emit_all(session, _postings(posted))
@@ -66,9 +69,18 @@ def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict
     return [verdicts[index] for index in range(len(entries))]
 
 
-def _verdict(entry: JournalEntry, row: store.RawVerdict, functional_currency: str) -> Verdict:
+def _users(session: Session, raw: Iterable[store.RawVerdict]) -> dict[str, Sequence[User]]:
+    """By line or node that was short: who used it up. Nothing is asked when nothing was refused for its funds."""
+    short = {row.figures["budget_line_id"] for row in raw if row.reason == "BUDGET_EXCEEDED" and row.figures}
+    return {line_id: funds.biggest_users(session, UUID(line_id)) for line_id in sorted(short)}
+
+
+def _verdict(
+    entry: JournalEntry, row: store.RawVerdict, functional_currency: str, users: Mapping[str, Sequence[User]]
+) -> Verdict:
     if row.reason is not None:
         figures = dict(row.figures or {})
+        figures["users"] = users.get(figures.get("budget_line_id", ""), ())
         if entry.adjusts and entry.accounting_on is not None:
             figures["adjustment_year"] = fiscal_calendar().year_of(entry.accounting_on)
         return Refused(entry, refusals.refusal(row.reason, figures))
@@ -169,8 +181,7 @@ def get(session: Session, journal_entry_id: UUID) -> store.StoredEntry:
 
 def trial_balance(session: Session, scope: Scope, *, after: tuple[Any, ...] | None, limit: int) -> TrialBalance:
     """A page of the trial balance; with `known_at` the answer says which instant's knowledge it is."""
-    if scope.known_at is not None:
-        scope = replace(scope, known_at=report_store.known_horizon(session, scope.known_at))
+    scope = replace(scope, known_at=report_store.knowledge(session, scope.known_at, after))
     rows, totals = report_store.trial_balance(session, scope, after=after, limit=limit)
     currencies = classification.functional_currencies(session, [scope.agency_id] if scope.agency_id else None)
     # Without a fiscal year there are no books, hence no rows that would need a currency.

@@ -59,19 +59,12 @@ def basis_value(value: Basis) -> account_pb2.Basis.ValueType:
 
 def entry(message: ledger_pb2.JournalEntry, *, person_id: UUID, field: str = "journal_entry") -> JournalEntry:
     """A manual entry to be posted, with a fresh id."""
-    corrects_id = optional_uuid(message.corrects_journal_entry_id, f"{field}.corrects_journal_entry_id")
-    if message.kind == ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION and corrects_id is None:
-        raise CorrectionUnnamed(
-            f"{field}.corrects_journal_entry_id: a correction names the entry that it corrects",
-            violations=(FieldViolation(f"{field}.corrects_journal_entry_id", "missing on a correction"),),
-        )
-    if message.kind == ledger_pb2.JOURNAL_ENTRY_KIND_ORDINARY and corrects_id is not None:
-        raise InvalidArgument.field(f"{field}.kind", "an entry that names what it corrects is a CORRECTION")
+    corrects_id = corrected_id(message.kind, message.corrects_journal_entry_id, field, "corrects_journal_entry_id")
     return JournalEntry(
         journal_entry_id=new_id(),
         agency_id=to_uuid(message.agency_id, f"{field}.agency_id"),
         effective_on=from_date(message.effective_on, f"{field}.effective_on"),
-        accounting_on=fiscal_calendar().last_day(message.adjustment_year) if message.adjustment_year else None,
+        accounting_on=adjustment_day(message.adjustment_year),
         description=message.description,
         source_kind=MANUAL,
         source_id=None,
@@ -83,6 +76,29 @@ def entry(message: ledger_pb2.JournalEntry, *, person_id: UUID, field: str = "jo
         auto_reverse=message.auto_reverse,
         attachments=tuple(message.attachment_hashes),
     )
+
+
+def corrected_id(kind: int, named: str, field: str, name: str) -> UUID | None:
+    """What the entry in `field` corrects, by its field `name`: a CORRECTION names it, and nothing else does."""
+    corrects_id = optional_uuid(named, f"{field}.{name}")
+    if kind == ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION and corrects_id is None:
+        raise CorrectionUnnamed(
+            f"{field}.{name}: a correction names the entry that it corrects",
+            violations=(FieldViolation(f"{field}.{name}", "missing on a correction"),),
+        )
+    if kind == ledger_pb2.JOURNAL_ENTRY_KIND_ORDINARY and corrects_id is not None:
+        raise InvalidArgument.field(f"{field}.kind", "an entry that names what it corrects is a CORRECTION")
+    return corrects_id
+
+
+def kind_value(corrects_id: UUID | None) -> ledger_pb2.JournalEntryKind.ValueType:
+    """The proto enum's number of an entry that stands in the books."""
+    return ledger_pb2.JOURNAL_ENTRY_KIND_ORDINARY if corrects_id is None else ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION
+
+
+def adjustment_day(year: int) -> date | None:
+    """The day of the adjustment period 13 of a year, its last one; None for year 0."""
+    return fiscal_calendar().last_day(year) if year else None
 
 
 def line(message: ledger_pb2.JournalLine, field: str) -> Line:
@@ -147,7 +163,6 @@ def entry_message(
     lines: bool = True,
 ) -> ledger_pb2.JournalEntry:
     """An entry that stands in the books."""
-    correction = entry.corrects_id is not None
     message = ledger_pb2.JournalEntry(
         name=resource_name(COLLECTION, entry.journal_entry_id),
         journal_entry_id=str(entry.journal_entry_id),
@@ -166,7 +181,7 @@ def entry_message(
             line_message(number, line, functional_currency)
             for number, line in enumerate(entry.lines if lines else (), start=1)
         ],
-        kind=ledger_pb2.JOURNAL_ENTRY_KIND_CORRECTION if correction else ledger_pb2.JOURNAL_ENTRY_KIND_ORDINARY,
+        kind=kind_value(entry.corrects_id),
         corrects_journal_entry_id=_text(entry.corrects_id),
         adjustment_year=fiscal_calendar().year_of(accounting_on) if entry.adjusts else 0,
         auto_reverse=entry.auto_reverse,
@@ -253,7 +268,7 @@ def trial_balance_message(balance: reports.TrialBalance, next_page_token: str) -
 
 
 def statement_message(
-    statement: reports.Statement, currency: str, next_page_token: str
+    statement: reports.Statement, currency: str, known_at: datetime | None, next_page_token: str
 ) -> ledger_pb2.ListAccountStatementResponse:
     """A page of an account's statement."""
     lines, running = [], statement.opening_minor
@@ -277,6 +292,7 @@ def statement_message(
         opening_balance=_money(statement.opening_minor, currency),
         closing_balance=_money(running, currency),
         next_page_token=next_page_token,
+        known_at=None if known_at is None else to_timestamp(known_at),
     )
 
 

@@ -32,7 +32,10 @@ def bearing(owed: Sequence[Owed], differences: Sequence[int]) -> list[tuple[Owed
 def keep(session: Session, paid: Sequence[PayablePart], differences: Sequence[int]) -> None:
     """Note on the payables of advances what really left, which bills will recover."""
     changed = [
-        (one.payable_id, one.document_line_id, one.budget_line_id, one.amount_minor - one.tax_minor, one.tax_minor)
+        (
+            *(one.payable_id, one.document_line_id, one.budget_line_id),
+            *(one.amount_minor, one.amount_minor - one.tax_minor, one.tax_minor),
+        )
         for one, more in zip(paid, differences, strict=True)
         if more and one.source is Source.PREPAYMENT
     ]

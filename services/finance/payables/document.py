@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from services.finance.documents.domain import DocumentKind, DocumentType, NextAct
 from services.finance.payables import payment_store
+from services.finance.payables.clocks import usecases as clocks
 
 _APPROVE, _CREATE = "finance.invoice.approve", "finance.invoice.create"
 _MAKER = frozenset({"created"})
@@ -22,7 +23,7 @@ INVOICE = DocumentType(
     {
         "WAITING_RECEIPT": (NextAct("SplitInvoice", _APPROVE, apart=_MAKER, onward=False), _VOID),
         "HELD": (
-            NextAct("ReleaseInvoiceHold", _APPROVE, apart=_MAKER),
+            NextAct("ReleaseInvoiceHold", _APPROVE, apart=_MAKER, deciders_apart=True),
             NextAct("SplitInvoice", _APPROVE, apart=_MAKER),
             _VOID,
         ),
@@ -37,8 +38,9 @@ def _holders(session: Session, payment_request_id: UUID) -> dict[str, frozenset[
     return {"holder": frozenset(payment_store.imprest_holders(session, payment_request_id))}
 
 
-_WITHDRAW = NextAct("WithdrawPaymentRequest", "finance.payment_request.create", onward=False)
 _REQUESTER = frozenset({"requested", "holder"})
+_RETURN = NextAct("ReturnPaymentRequest", "finance.payment_request.return", apart=_REQUESTER, onward=False)
+_WITHDRAW = NextAct("WithdrawPaymentRequest", "finance.payment_request.create", onward=False)
 
 PAYMENT_REQUEST = DocumentType(
     DocumentKind.PAYMENT_REQUEST,
@@ -47,6 +49,7 @@ PAYMENT_REQUEST = DocumentType(
     {
         "REQUESTED": (
             NextAct("VerifyPaymentRequest", "finance.payment_request.verify", apart=_REQUESTER, deciders_apart=True),
+            _RETURN,
             _WITHDRAW,
         ),
         "VERIFIED": (
@@ -56,6 +59,7 @@ PAYMENT_REQUEST = DocumentType(
                 apart=_REQUESTER | {"verified"},
                 routed=True,
             ),
+            _RETURN,
             _WITHDRAW,
         ),
         "AUTHORISED": (
@@ -65,11 +69,13 @@ PAYMENT_REQUEST = DocumentType(
                 apart=_REQUESTER | {"verified", "authorised"},
                 deciders_apart=True,
             ),
+            _RETURN,
             _WITHDRAW,
         ),
     },
     also=_holders,
     carried_by=payment_store.ordered_for,
+    due_on=clocks.due_on,
 )
 
 PAYMENT_ORDER = DocumentType(

@@ -169,6 +169,19 @@ class InvoiceLine:
         """What the line claims."""
         return self.net + self.tax
 
+    def adjustment(self, minor_per_unit: int) -> int:
+        """What allowances took off the line (below zero), or charges put on it: net less quantity × price."""
+        return self.net - round_half_away(self.quantity * self.unit_price * minor_per_unit)
+
+    def above(self, order_line: OrderLine, quantity: Fraction) -> Fraction:
+        """By how much `quantity` of the line are dearer than at the order's price, in minor units, exact.
+
+        Allowances and charges are a part of the price, shared over the line by quantity.
+        """
+        minor = order_line.minor_per_unit
+        share = self.adjustment(minor) * quantity / self.quantity
+        return (self.unit_price - order_line.unit_price) * quantity * minor + share
+
 
 @dataclass(frozen=True)
 class Hold:
@@ -189,9 +202,12 @@ class Match:
     holds: tuple[Hold, ...] = field(default=())
 
 
-def priced(order_line: OrderLine, quantity: Fraction, unit_price: Fraction, tax: int | None) -> InvoiceLine:
-    """The line's amounts: price × quantity rounded once; the tax as written, or by the order's rate."""
-    net = round_half_away(quantity * unit_price * order_line.minor_per_unit)
+def priced(
+    order_line: OrderLine, quantity: Fraction, unit_price: Fraction, tax: int | None, adjustment: int = 0
+) -> InvoiceLine:
+    """The line's amounts: price × quantity rounded once, with what allowances and charges change of it; the tax as
+    written, or by the order's rate."""
+    net = round_half_away(quantity * unit_price * order_line.minor_per_unit) + adjustment
     if tax is None:
         tax = round_half_away(Fraction(net) * order_line.tax_rate)
     return InvoiceLine(order_line.purchase_order_line_id, quantity, unit_price, net, tax)
@@ -259,9 +275,7 @@ def _quantity_hold(line: InvoiceLine, order_line: OrderLine, tolerance: Toleranc
 
 def _price_hold(line: InvoiceLine, order_line: OrderLine, tolerance: Tolerance) -> list[Hold]:
     """Σ (invoice price - order price) × q ≤ min(tp × order value of the invoiced quantity, cap)."""
-    difference = order_line.price_difference + (
-        (line.unit_price - order_line.unit_price) * line.quantity * order_line.minor_per_unit
-    )
+    difference = order_line.price_difference + line.above(order_line, line.quantity)
     invoiced = order_line.invoiced_quantity + line.quantity
     value = invoiced * order_line.unit_price * order_line.minor_per_unit
     limit, by_rate, cap = tolerance.price_limit(value), f"{shown(tolerance.price_rate * 100)} %", tolerance.price_cap

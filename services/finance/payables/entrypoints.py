@@ -29,6 +29,8 @@ from services.finance.payables import (
     stock_control,
     wire,
 )
+from services.finance.payables.clocks import store as clock_store
+from services.finance.payables.clocks import usecases as clocks
 
 PAYABLES = payables_pb2.DESCRIPTOR.services_by_name["PayablesService"]
 # How long a paper waits for its number at most, when the service is up.
@@ -249,10 +251,35 @@ class PayablesEntrypoints:
     def authorise_payment_request(self, request, call):
         request_id = wire.request_id(request.name)
         with self.db.begin(call) as work:
-            payment.authorise(work.session, request_id, person_id=call.principal.acting_person(), at=call.now)
+            payment.authorise(
+                work.session,
+                request_id,
+                wire.statement(request),
+                person_id=call.principal.acting_person(),
+                at=call.now,
+            )
             message = _request(work.session, request_id)
             work.reply(
                 payables_pb2.AuthorisePaymentRequestResponse(payment_request=message),
+                resource=request.name,
+                agency_id=to_uuid(message.agency_id),
+            )
+        return work.answer
+
+    @rpc(PAYABLES)
+    def return_payment_request(self, request, call):
+        request_id = wire.request_id(request.name)
+        with self.db.begin(call) as work:
+            payment.send_back(
+                work.session,
+                request_id,
+                explanation=request.explanation,
+                person_id=call.principal.acting_person(),
+                at=call.now,
+            )
+            message = _request(work.session, request_id)
+            work.reply(
+                payables_pb2.ReturnPaymentRequestResponse(payment_request=message),
                 resource=request.name,
                 agency_id=to_uuid(message.agency_id),
             )
@@ -267,6 +294,7 @@ class PayablesEntrypoints:
                 request_id,
                 explanation=request.explanation,
                 person_id=call.principal.acting_person(),
+                at=call.now,
             )
             message = _request(work.session, request_id)
             work.reply(
@@ -296,9 +324,13 @@ class PayablesEntrypoints:
                 limit=page.size + 1,
             )
             shown = found[: page.size]
-            payables = payment_store.request_payables(session, [row.payment_request_id for row in shown])
+            ids = [row.payment_request_id for row in shown]
+            payables, due = payment_store.request_payables(session, ids), clock_store.due_days(session, ids)
         return payables_pb2.ListPaymentRequestsResponse(
-            payment_requests=[wire.request_message(row, payables.get(row.payment_request_id, [])) for row in shown],
+            payment_requests=[
+                wire.request_message(row, payables.get(row.payment_request_id, []), due.get(row.payment_request_id))
+                for row in shown
+            ],
             next_page_token=page.token([shown[-1].payment_request_id]) if len(found) > page.size else "",
         )
 
@@ -437,7 +469,8 @@ class PayablesEntrypoints:
 def _request(session, payment_request_id):
     payables = payment_store.request_payables(session, [payment_request_id])
     row = payment_store.request(session, payment_request_id)
-    return wire.request_message(row, payables.get(payment_request_id, []))
+    due_on = clocks.due_on(session, payment_request_id)
+    return wire.request_message(row, payables.get(payment_request_id, []), due_on)
 
 
 def _order(session, payment_order_id):

@@ -31,7 +31,8 @@ def lock_debts(session: Session, document_line_ids: Collection[UUID]) -> None:
         text(
             """
             select 1 from payable where payable_id in (
-                select payable_id from payable_part where document_line_id = any (cast(:ids as uuid[])))
+                select payable_id from payable_part
+                where document_line_id = any (cast(:ids as uuid[])) and foreign_minor is not null)
             order by payable_id for update
             """
         ),
@@ -71,7 +72,9 @@ def add_uninvoiced(session: Session, accepted: Sequence[Accepted]) -> None:
         session.execute(
             text(
                 "update purchase_order_line set foreign_currency = :currency,"
-                " uninvoiced_minor = coalesce(uninvoiced_minor, 0) + :amount where purchase_order_line_id = :id"
+                " uninvoiced_minor = coalesce(uninvoiced_minor, 0) + :amount,"
+                " uninvoiced_cost_minor = coalesce(uninvoiced_cost_minor, 0) + :amount"
+                " where purchase_order_line_id = :id"
             ),
             {
                 "id": one.tag.document_line_id,
@@ -81,14 +84,26 @@ def add_uninvoiced(session: Session, accepted: Sequence[Accepted]) -> None:
         )
 
 
-def take_uninvoiced(session: Session, purchase_order_line_id: UUID, amount: int) -> None:
-    """Note that an approved invoice named the claim for `amount` of received-not-invoiced."""
+def take_uninvoiced(
+    session: Session, purchase_order_line_id: UUID, invoice_line_id: UUID, *, amount: int, cost: int, variance: int
+) -> None:
+    """Note that an approved invoice named the claim for `amount` of received-not-invoiced, whose goods had this `cost`.
+
+    The invoice's line keeps what its goods were recorded at: the cost, and the variance at the day's rate.
+    """
     session.execute(
         text(
-            "update purchase_order_line set uninvoiced_minor = uninvoiced_minor - :amount"
-            " where purchase_order_line_id = :id"
+            "update purchase_order_line set uninvoiced_minor = uninvoiced_minor - :amount,"
+            " uninvoiced_cost_minor = uninvoiced_cost_minor - :cost where purchase_order_line_id = :id"
         ),
-        {"id": purchase_order_line_id, "amount": amount},
+        {"id": purchase_order_line_id, "amount": amount, "cost": cost},
+    )
+    session.execute(
+        text(
+            "update invoice_line set cost_minor = :cost + :variance, cleared_cost_minor = :cost"
+            " where invoice_line_id = :id"
+        ),
+        {"id": invoice_line_id, "cost": cost, "variance": variance},
     )
 
 
@@ -121,19 +136,19 @@ def unpaid_parts(session: Session, document_line_ids: Collection[UUID]) -> Seque
     ).all()
 
 
-def save_parts(session: Session, parts: Sequence[tuple[UUID, UUID, UUID, int, int]]) -> None:
-    """Write what parts (payable, document line, budget line, net, tax) stand at, and the sums of their payables."""
+def save_parts(session: Session, parts: Sequence[tuple[UUID, UUID, UUID, int, int, int]]) -> None:
+    """Write what parts (payable, document line, budget line, amount, net, tax) stand at, and their payables' sums."""
     columns = list(zip(*parts, strict=True))
     session.execute(
         text(
             """
-            update payable_part t set amount_minor = v.net + v.tax, net_minor = v.net, tax_minor = v.tax
-            from unnest(cast(:p as uuid[]), cast(:d as uuid[]), cast(:b as uuid[]), cast(:n as bigint[]),
-                        cast(:t as bigint[])) as v (p, d, b, net, tax)
+            update payable_part t set amount_minor = v.amount, net_minor = v.net, tax_minor = v.tax
+            from unnest(cast(:p as uuid[]), cast(:d as uuid[]), cast(:b as uuid[]), cast(:a as bigint[]),
+                        cast(:n as bigint[]), cast(:t as bigint[])) as v (p, d, b, amount, net, tax)
             where (t.payable_id, t.document_line_id, t.budget_line_id) = (v.p, v.d, v.b)
             """
         ),
-        dict(zip("pdbnt", map(list, columns), strict=True)),
+        dict(zip("pdbant", map(list, columns), strict=True)),
     )
     session.execute(
         text(

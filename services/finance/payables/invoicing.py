@@ -55,6 +55,8 @@ class NewLine:
     quantity: Fraction
     unit_price: Fraction
     tax: Money | None
+    # What allowances took off the line (below zero), or charges put on it, without tax.
+    adjustment: Money | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,14 @@ def approve(
             )
         )
         if own.foreign:
-            exchange_store.take_uninvoiced(session, order_line.purchase_order_line_id, own.cleared)
+            exchange_store.take_uninvoiced(
+                session,
+                order_line.purchase_order_line_id,
+                stored.invoice_line_id,
+                amount=own.cleared,
+                cost=own.cleared_cost,
+                variance=own.variance,
+            )
         approved.append(events.ApprovedLine(order_line.purchase_order_line_id, stored.line.quantity, claim, variance))
         invoice_store.set_variance(session, stored.invoice_line_id, claim, variance)
         ordering_store.clear(session, order_line.purchase_order_line_id, stored.line.quantity, taken)
@@ -311,7 +320,10 @@ def release_hold(session: Session, invoice_id: UUID, *, explanation: str, person
         )
     domain.different_persons(
         person_id,
-        {f"registered invoice {invoice.row.supplier_invoice_number}": invoice.row.created_by_person_id},
+        {
+            f"registered invoice {invoice.row.supplier_invoice_number}": invoice.row.created_by_person_id,
+            **approval.persons(session, invoice_id),
+        },
         "release its hold",
     )
     invoice_store.update(
@@ -347,7 +359,16 @@ def _priced(line: NewLine, nth: int, order_lines: dict[UUID, OrderLine], new: Ne
         raise InvalidArgument.field(
             f"invoice.lines[{nth}].tax", f"in {new.total.currency} and not below zero, as the total"
         )
-    return domain.priced(order_line, line.quantity, line.unit_price, line.tax.minor if line.tax is not None else None)
+    if line.adjustment is not None and line.adjustment.currency != new.total.currency:
+        raise InvalidArgument.field(f"invoice.lines[{nth}].adjustment", f"in {new.total.currency}, as the total")
+    tax = line.tax.minor if line.tax is not None else None
+    adjustment = line.adjustment.minor if line.adjustment is not None else 0
+    priced = domain.priced(order_line, line.quantity, line.unit_price, tax, adjustment)
+    if priced.net < 0:
+        raise InvalidArgument.field(
+            f"invoice.lines[{nth}].adjustment", "takes more off than quantity × unit price comes to"
+        )
+    return priced
 
 
 def match(session: Session, invoice: Invoice, order_currency: str, cause: Cause = BY_ITSELF) -> Invoice:

@@ -20,6 +20,9 @@ from services.finance.ledger.rates.domain import EXCHANGE_DIFFERENCE
 from services.finance.payables import pack
 from services.finance.payables.domain import Source, Treatment
 
+# What is kept as penalties for late delivery is revenue on both bases: earned at the order, realised at the debit.
+PENALTY_LO, PENALTY_LRA = "REV-PENALTY-LO", "REV-PENALTY"
+
 
 @dataclass(frozen=True)
 class Tag:
@@ -254,9 +257,10 @@ def post_order(
     cash: Sequence[tuple[str, str, int]],
     currency: str,
     withheld: Mapping[str, int],
+    penalties: Mapping[str, int],
     person_id: UUID,
 ) -> OrderEntries:
-    """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others.
+    """A Dr AP / Cr RK-A gross; T Dr RK-T gross / Cr TRANSIT net, WHT what is withheld for others, penalties by fund.
 
     `cash` is what moves no budget line, as (role, fund, amount): A Dr IMPREST for an imprest, Dr WHT for a remittance.
     An agency that is its own treasury is one entity: one entry without the inter-entity pair, which is both legs.
@@ -271,6 +275,7 @@ def post_order(
             ("RK-T", ""),
             ("TRANSIT", ""),
             *((role, "") for role in roles.values()),
+            *([(PENALTY_LO, "")] if penalties else []),
         ],
         issued_on,
     )
@@ -298,6 +303,9 @@ def post_order(
             net[fund] -= share
             if share:
                 theirs.append(Line(Basis.ACCRUAL, fund, accounts[roles[code], ""], 0, share, currency))
+    for fund, kept in penalties.items():
+        net[fund] -= kept
+        theirs.append(Line(Basis.ACCRUAL, fund, accounts[PENALTY_LO, ""], 0, kept, currency))
     theirs += [
         Line(Basis.ACCRUAL, fund, accounts["TRANSIT", ""], 0, amount, currency)
         for fund, amount in net.items()
@@ -336,7 +344,8 @@ def post_debit(
     None when the payment moves no budget line (cash of an imprest). `differences`: what left beyond the net by fund
     (below zero: what did not), for the rate was another one; A Dr FXD / Cr RK-A, T Dr RK-T, and CASH has it in it.
     `foreign_cash` is what left an account in the creditor's own currency. `advanced` is the part of the differences
-    that belongs to advances: A Dr ADV instead of FXD, since an advance stands at what was paid for it.
+    that belongs to advances: A Dr ADV instead of FXD, since an advance stands at what was paid for it. An agency that
+    is its own treasury has no pair with itself: its difference stands in the entry of the cash.
     """
     differences = differences or {}
     accounts = _accounts(
@@ -356,15 +365,18 @@ def post_debit(
             if share is None
             else Line(Basis.ACCRUAL, fund, account, 0, share.minor, share.currency, left),
         ]
-    cash += exchange_lines(session, differences, "RK-T", agency_id, currency, value_date)
+    borne = exchange_lines(session, differences, "RK-A", treasury_agency_id, currency, value_date)
+    if advanced:
+        borne = _of_advances(session, borne, advanced, currency, value_date)
+    if treasury_agency_id == agency_id:
+        cash += [line for line in borne if line.counterpart_agency_id is None]
+        borne = []
+    cash += exchange_lines(session, differences, "RK-T", agency_id, currency, value_date) if borne else []
     made = entry(treasury_agency_id, value_date, text, "PAYMENT_ORDER", payment_order_id, cash, person_id=person_id)
     if made.lines:
         post_one(session, made)
     if not parts:
         return None
-    borne = exchange_lines(session, differences, "RK-A", treasury_agency_id, currency, value_date)
-    if advanced:
-        borne = _of_advances(session, borne, advanced, currency, value_date)
     if borne:
         what = f"{text}: exchange difference"
         difference = entry(

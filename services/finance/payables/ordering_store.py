@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
+from chassis.money import exponent
 from services.finance.budget.store import exact
 from services.finance.payables.domain import OrderLine
 
@@ -133,7 +135,7 @@ def order_lines(
 ) -> dict[UUID, tuple[OrderLine, Row[Any]]]:
     """The order's lines with what counted invoices, less credit notes, claimed of them so far, and their rows.
 
-    What went back counts as not accepted.
+    What went back counts as not accepted; what allowances and charges changed of a line is a part of its price.
     """
     rows = session.execute(
         text(
@@ -141,7 +143,9 @@ def order_lines(
             select l.*, coalesce(i.quantity, 0) - coalesce(c.quantity, 0) as invoiced_quantity,
                    coalesce(i.price_difference, 0) - coalesce(c.price_difference, 0) as difference
             from purchase_order_line l left join lateral (
-                select sum(n.quantity) as quantity, sum((n.unit_price - l.unit_price) * n.quantity) as price_difference
+                select sum(n.quantity) as quantity,
+                       sum((n.unit_price - l.unit_price) * n.quantity
+                           + (n.net_minor - round(n.quantity * n.unit_price * :minor)) * :unit) as price_difference
                 from invoice_line n join invoice v using (invoice_id)
                 where n.purchase_order_line_id = l.purchase_order_line_id
                   and v.status in ('MATCHED', 'APPROVED', 'PAID')
@@ -150,12 +154,17 @@ def order_lines(
                 select sum(n.quantity) as quantity, sum(n.price_difference) as price_difference
                 from credit_note_line n join credit_note v using (credit_note_id)
                 where n.purchase_order_line_id = l.purchase_order_line_id
-                  and v.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED')
+                  and v.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED', 'OFFSET')
             ) c on true
             where l.purchase_order_id = :id and l.ordered order by l.purchase_order_line_id
             """
         ),
-        {"id": purchase_order_id, "without": without_invoice_id},
+        {
+            "id": purchase_order_id,
+            "without": without_invoice_id,
+            "minor": Decimal(10) ** exponent(currency),
+            "unit": Decimal(1).scaleb(-exponent(currency)),
+        },
     ).all()
     found: dict[UUID, tuple[OrderLine, Row[Any]]] = {}
     for row in rows:

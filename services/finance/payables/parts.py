@@ -60,7 +60,9 @@ def _cut(line: InvoiceLine, order_line: OrderLine, tolerance: Tolerance) -> Cut:
         return Cut(None, line)
     if quantity == line.quantity:
         return Cut(line, None)
-    net = round_half_away(quantity * line.unit_price * order_line.minor_per_unit)
+    minor = order_line.minor_per_unit
+    net = round_half_away(quantity * line.unit_price * minor)
+    net += round_half_away(line.adjustment(minor) * quantity / line.quantity)
     rate = order_line.tax_rate
     # Tax by the order's rate stays by the order's rate, so that neither part differs from what matching recomputes.
     by_rate = line.tax == round_half_away(Fraction(line.net) * rate)
@@ -73,7 +75,6 @@ def _cut(line: InvoiceLine, order_line: OrderLine, tolerance: Tolerance) -> Cut:
 
 
 def _price_passes(line: InvoiceLine, quantity: Fraction, order_line: OrderLine, tolerance: Tolerance) -> bool:
-    minor = order_line.minor_per_unit
-    difference = order_line.price_difference + (line.unit_price - order_line.unit_price) * quantity * minor
-    value = (order_line.invoiced_quantity + quantity) * order_line.unit_price * minor
+    difference = order_line.price_difference + line.above(order_line, quantity)
+    value = (order_line.invoiced_quantity + quantity) * order_line.unit_price * order_line.minor_per_unit
     return difference <= tolerance.price_limit(value)

@@ -20,13 +20,16 @@ from chassis.ids import new_id
 from chassis.money import Money, total
 from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as ApprovalKind
-from services.finance.approval.domain import Subject
 from services.finance.budget import requests
 from services.finance.budget.foreign import covering
 from services.finance.classification.pack import fiscal_calendar
-from services.finance.payables import domain, events, exchange_store, number_store
+from services.finance.payables import domain, events, exchange_store, number_store, statements
 from services.finance.payables import payment_store as store
+from services.finance.payables.clocks import usecases as clocks
+from services.finance.payables.clocks.domain import Outcome, Step
 from services.finance.payables.domain import OutOfTurn, Source
+from services.finance.payables.penalties import keeping
+from services.finance.payables.statements import Statement
 
 
 class PayableNotOpen(FailedPrecondition):
@@ -61,6 +64,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
     """SPP: hold open payables for one request, within the releases to date (F3)."""
     payables = store.lock_payables(session, new.payable_ids)
     _check_payables(payables, new)
+    keeping.refuse_undecided(session, new.payable_ids)
     by_line = _by_line(session, new.payable_ids)
     requests.request(session, new.agency_id, by_line, on=fiscal_calendar().period_of(new.requested_on))
     request_id, currency = new_id(), payables[0].currency
@@ -82,6 +86,7 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
             "version": 1,
         },
     )
+    clocks.begin(session, request_id, new.agency_id, Step.AUTHORISATION, on=at.date())
     for row in payables:
         store.insert(
             session,
@@ -96,16 +101,14 @@ def request_payment(session: Session, new: NewRequest, *, person_id: UUID, at: d
     store.move_payables(session, new.payable_ids, "REQUESTED", request_id)
     if payables[0].foreign_currency is not None:
         exchange_store.note_requested(session, new.payable_ids)
-    approval.begin(
+    approval.begin_on_lines(
         session,
-        Subject(
-            ApprovalKind.PAYMENT_REQUEST,
-            request_id,
-            new.agency_id,
-            Money(amount, currency),
-            store.line_codes(session, list(by_line)),
-            person_id,
-        ),
+        ApprovalKind.PAYMENT_REQUEST,
+        request_id,
+        new.agency_id,
+        amount=Money(amount, currency),
+        budget_line_ids=set(by_line),
+        maker_person_id=person_id,
         at=at,
         on=new.requested_on,
     )
@@ -133,16 +136,30 @@ def verify(session: Session, payment_request_id: UUID, *, person_id: UUID, at: d
     )
 
 
-def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at: datetime) -> None:
-    """SPM: the budget user authorises a verified request."""
+def authorise(
+    session: Session, payment_request_id: UUID, statement: Statement | None, *, person_id: UUID, at: datetime
+) -> None:
+    """SPM: the budget user authorises a verified request, with his statement where the law asks for it."""
     row = in_status(session, payment_request_id, "VERIFIED", "authorised")
     approval.require(session, payment_request_id, f"payment request {label(row)}")
     payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
     covering.refuse_payment(session, row.agency_id, list(_by_line(session, payable_ids)))
     domain.different_persons(person_id, people(session, row), "authorise it")
-    store.update_request(
-        session, payment_request_id, status="AUTHORISED", authorised_by_person_id=person_id, authorised_at=at
+    today = at.date()
+    statements.check_authorisation(
+        label(row), statement, statements.needed(today), requested_on=row.requested_on, today=today
     )
+    store.update_request(
+        session,
+        payment_request_id,
+        status="AUTHORISED",
+        authorised_by_person_id=person_id,
+        authorised_at=at,
+        statement_signed_on=None if statement is None else statement.signed_on,
+        statement_sha256=None if statement is None else statement.sha256,
+    )
+    clocks.end(session, payment_request_id, Outcome.DONE, on=today)
+    clocks.begin(session, payment_request_id, row.agency_id, Step.ORDER, on=today)
     number_store.enqueue(
         session,
         "PAYMENT_AUTHORISATION",
@@ -157,19 +174,39 @@ def authorise(session: Session, payment_request_id: UUID, *, person_id: UUID, at
     )
 
 
-def withdraw(session: Session, payment_request_id: UUID, *, explanation: str, person_id: UUID) -> None:
+def withdraw(session: Session, payment_request_id: UUID, *, explanation: str, person_id: UUID, at: datetime) -> None:
     """Take a request back before an order: its payables are open again. Its number stays used."""
-    row = store.request(session, payment_request_id, lock=True)
-    if row.status not in ("REQUESTED", "VERIFIED", "AUTHORISED"):
-        raise OutOfTurn(
-            f"payment request {label(row)} is {row.status}; only one without a payment order can be withdrawn",
-            metadata={"status": row.status},
-        )
-    free(session, row, explanation=explanation, person_id=person_id)
-    approval.recall(session, payment_request_id)
+    row = _not_ordered(session, payment_request_id, "withdrawn")
+    _take_back(session, row, Outcome.WITHDRAWN, explanation=explanation, person_id=person_id, at=at)
+
+
+def send_back(session: Session, payment_request_id: UUID, *, explanation: str, person_id: UUID, at: datetime) -> None:
+    """Send a request back to whoever made it, by another person who had it to verify, authorise or order."""
+    row = _not_ordered(session, payment_request_id, "sent back")
+    makers = {f"requested payment request {label(row)}": row.requested_by_person_id, **holders(session, row)}
+    domain.different_persons(person_id, makers, "send it back")
+    _take_back(session, row, Outcome.RETURNED, explanation=explanation, person_id=person_id, at=at)
 
 
 # --- what the steps share ------------------------------------------------------------------------------------------
+
+
+def _not_ordered(session: Session, payment_request_id: UUID, becomes: str) -> Row[Any]:
+    row = store.request(session, payment_request_id, lock=True)
+    if row.status not in ("REQUESTED", "VERIFIED", "AUTHORISED"):
+        raise OutOfTurn(
+            f"payment request {label(row)} is {row.status}; only one without a payment order can be {becomes}",
+            metadata={"status": row.status},
+        )
+    return row
+
+
+def _take_back(
+    session: Session, row: Row[Any], outcome: Outcome, *, explanation: str, person_id: UUID, at: datetime
+) -> None:
+    free(session, row, explanation=explanation, person_id=person_id)
+    clocks.end(session, row.payment_request_id, outcome, on=at.date())
+    approval.recall(session, row.payment_request_id)
 
 
 def _check_payables(payables: Sequence[Row[Any]], new: NewRequest) -> None:

@@ -5,7 +5,7 @@ Domain rules §2 and §4. The bank's answer is a fact and not a command.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
@@ -27,12 +27,26 @@ from services.finance.classification.pack import fiscal_calendar
 from services.finance.imprest import replenishing
 from services.finance.ledger.rates import usecases as rates
 from services.finance.ledger.rates.domain import functional_amount
-from services.finance.payables import advances, domain, events, invoice_store, journals, number_store, pack, payment
+from services.finance.payables import (
+    advances,
+    domain,
+    events,
+    invoice_store,
+    journals,
+    number_store,
+    pack,
+    payment,
+    statements,
+)
 from services.finance.payables import payment_store as store
+from services.finance.payables.clocks import usecases as clocks
+from services.finance.payables.clocks.domain import Outcome
 from services.finance.payables.domain import OutOfTurn, Source, TaxBase
 from services.finance.payables.exchange import revalue_ordered
 from services.finance.payables.journals import Owed, Tag
 from services.finance.payables.payment_store import Cash, PayablePart
+from services.finance.payables.penalties import keeping
+from services.finance.payables.penalties import store as penalty_store
 from services.finance.payables.remittances import remitting
 from services.finance.payables.slips import usecases as slips
 
@@ -64,15 +78,17 @@ def issue(
     person_id: UUID,
     at: datetime,
 ) -> UUID:
-    """SP2D: E -> S gross, taxes withheld at the day's rates, two-legged journal; UNNUMBERED until numbered."""
+    """SP2D: E -> S gross, taxes withheld by the day's rates, penalties kept, two entries; UNNUMBERED until numbered."""
     row = payment.in_status(session, payment_request_id, "AUTHORISED", "ordered")
     domain.different_persons(person_id, payment.people(session, row), "issue its payment order")
+    statements.check_order(payment.label(row), row.statement_sha256, statements.needed(issued_on))
     payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
     store.lock_payables(session, payable_ids)
     parts, cash = store.parts(session, payable_ids), store.cash(session, payable_ids)
     withheld = withheld_of(session, payable_ids, parts, row.currency, issued_on)
     gross = total([*(part.amount_minor for part in parts), *(one.amount_minor for one in cash)])
-    net = gross - sum(withheld.values())
+    kept = keeping.of_order(session, payable_ids, parts, withheld)
+    net = gross - sum(withheld.values()) - kept.amount
     if net < 0:
         raise FailedPrecondition(
             f"{Money(sum(withheld.values()), row.currency)} would be withheld of {Money(gross, row.currency)}; "
@@ -95,6 +111,7 @@ def issue(
         cash=[(_role(one), one.fund_code, one.amount_minor) for one in cash],
         currency=row.currency,
         withheld=withheld,
+        penalties=kept.by_fund,
         person_id=person_id,
     )
     budget.settle(
@@ -128,10 +145,12 @@ def issue(
             **_to_pay(parts, gross, net),
         },
     )
-    _insert_items(session, order_id, row.agency_id, parts, cash, withheld)
+    store.insert_items(session, order_id, row.agency_id, parts, cash, withheld)
+    penalty_store.keep(session, order_id, row.agency_id, kept.by_penalty)
     replenishing.validate(session, payable_ids, order_id, on=issued_on, person_id=person_id)
     store.move_payables(session, payable_ids, "ORDERED", payment_request_id)
     store.update_request(session, payment_request_id, status="ORDERED", payment_order_id=order_id)
+    clocks.end(session, payment_request_id, Outcome.DONE, on=at.date())
     number_store.enqueue(
         session,
         "PAYMENT_ORDER",
@@ -210,6 +229,7 @@ def record_debit(
             accounting_on=posted.accounting_on,
             journal_entry_id=posted.entry.journal_entry_id,
         )
+    keeping.realise(session, row, value_date=value_date, person_id=person_id)
     advances.keep(session, paid, differences)
     store.move_payables(session, payable_ids, "PAID", row.payment_request_id)
     invoice_store.mark_paid(session, [p.source_document_id for p in parts if p.source is Source.INVOICE])
@@ -439,43 +459,6 @@ def withheld_of(
     for code, amount in store.payroll_withholdings(session, payable_ids).items():
         found[code] = found.get(code, 0) + amount
     return found
-
-
-def _insert_items(
-    session: Session,
-    order_id: UUID,
-    agency_id: UUID,
-    parts: Sequence[PayablePart],
-    cash: Sequence[Cash],
-    withheld: Mapping[str, int],
-) -> None:
-    sums: dict[UUID, int] = {}
-    for part in parts:
-        sums[part.payable_id] = sums.get(part.payable_id, 0) + part.amount_minor
-    for one in cash:
-        sums[one.payable_id] = one.amount_minor
-    for payable_id, amount in sums.items():
-        store.insert(
-            session,
-            "payment_order_item",
-            {
-                "payment_order_id": order_id,
-                "payable_id": payable_id,
-                "agency_id": agency_id,
-                "amount_minor": amount,
-            },
-        )
-    for code, amount in sorted(withheld.items()):
-        store.insert(
-            session,
-            "payment_order_withholding",
-            {
-                "payment_order_id": order_id,
-                "withholding_code": code,
-                "agency_id": agency_id,
-                "amount_minor": amount,
-            },
-        )
 
 
 def _refuse_if_not_at_the_bank(row: Row[Any], becomes: str) -> None:

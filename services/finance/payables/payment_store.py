@@ -221,6 +221,27 @@ def insert(session: Session, table: str, values: Mapping[str, Any]) -> None:
     )
 
 
+def insert_items(
+    session: Session,
+    payment_order_id: UUID,
+    agency_id: UUID,
+    parts: Sequence[PayablePart],
+    cash: Sequence[Cash],
+    withheld: Mapping[str, int],
+) -> None:
+    """Insert what an order pays by payable, gross, and what it withholds by code."""
+    sums: dict[UUID, int] = {}
+    for part in parts:
+        sums[part.payable_id] = sums.get(part.payable_id, 0) + part.amount_minor
+    for one in cash:
+        sums[one.payable_id] = one.amount_minor
+    order = {"payment_order_id": payment_order_id, "agency_id": agency_id}
+    for payable_id, amount in sums.items():
+        insert(session, "payment_order_item", {**order, "payable_id": payable_id, "amount_minor": amount})
+    for code, amount in sorted(withheld.items()):
+        insert(session, "payment_order_withholding", {**order, "withholding_code": code, "amount_minor": amount})
+
+
 def update_request(session: Session, payment_request_id: UUID, **changes: Any) -> None:
     """Change columns of a request; its version goes up."""
     _update(session, "payment_request", "payment_request_id", payment_request_id, changes)

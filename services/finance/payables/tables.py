@@ -50,7 +50,14 @@ class PurchaseOrderLineRow(FinanceTable, table=True):
     """
 
     __tablename__ = "purchase_order_line"
-    __table_args__ = (Index("ix_purchase_order_line_order", "purchase_order_id"),)
+    __table_args__ = (
+        Index("ix_purchase_order_line_order", "purchase_order_id"),
+        Index(
+            "ix_purchase_order_line_uninvoiced",
+            *("agency_id", "purchase_order_line_id"),
+            postgresql_where=text("accepted_minor > returned_minor + cleared_minor"),
+        ),
+    )
 
     purchase_order_line_id: UUID = uuid_key()
     agency_id: UUID = _uuid()
@@ -73,6 +80,8 @@ class PurchaseOrderLineRow(FinanceTable, table=True):
     # Of an order in a foreign currency: what its received-not-invoiced stands at in the currency of the books.
     foreign_currency: str | None = _optional_text()
     uninvoiced_minor: int | None = minor_field(nullable=True)
+    # And what its goods were recorded at, which no later rate changes.
+    uninvoiced_cost_minor: int | None = minor_field(nullable=True)
     # Accepted and given back by credit notes.
     returned_quantity: Decimal = Field(
         default=Decimal(0), sa_type=Numeric, sa_column_kwargs={"server_default": text("0")}
@@ -156,6 +165,10 @@ class InvoiceLineRow(FinanceTable, table=True):
     tax_minor: int = minor_field()
     amount_minor: int = minor_field()
     variance_minor: int | None = minor_field(nullable=True)
+    # Of an order in a foreign currency: what the line's goods were recorded at in that of the books, and the part of it
+    # that had been received-not-invoiced.
+    cost_minor: int | None = minor_field(nullable=True)
+    cleared_cost_minor: int | None = minor_field(nullable=True)
 
 
 class PayableRow(FinanceTable, table=True):
@@ -208,6 +221,10 @@ class PayablePartRow(FinanceTable, table=True):
     """Which funds position a part of a payable stands on, and what of it is the price and what the tax."""
 
     __tablename__ = "payable_part"
+    __table_args__ = (
+        # A month's end asks for the debts of document lines, which are few beside all that was ever owed.
+        Index("ix_payable_part_foreign", "document_line_id", postgresql_where=text("foreign_minor is not null")),
+    )
 
     payable_id: UUID = uuid_key()
     document_line_id: UUID = uuid_key()
@@ -241,6 +258,8 @@ class PaymentRequestRow(FinanceTable, table=True):
         CheckConstraint("verified_by_person_id <> requested_by_person_id", name="verifier_is_not_requester"),
         CheckConstraint("authorised_by_person_id <> requested_by_person_id", name="authoriser_is_not_requester"),
         CheckConstraint("authorised_by_person_id <> verified_by_person_id", name="authoriser_is_not_verifier"),
+        CheckConstraint("(statement_signed_on is null) = (statement_sha256 is null)", name="statement_whole"),
+        CheckConstraint("statement_sha256 ~ '^[0-9a-f]{64}$'", name="statement_digest"),
         Index("ix_payment_request_list", "agency_id", "payment_request_id"),
     )
 
@@ -257,6 +276,9 @@ class PaymentRequestRow(FinanceTable, table=True):
     verified_at: datetime | None = instant_field(nullable=True)
     authorised_by_person_id: UUID | None = _optional_uuid()
     authorised_at: datetime | None = instant_field(nullable=True)
+    # The authoriser's statement of responsibility.
+    statement_signed_on: date | None = Field(default=None, nullable=True)
+    statement_sha256: str | None = _optional_text()
     withdrawn_by_person_id: UUID | None = _optional_uuid()
     withdrawal_explanation: str | None = _optional_text()
     # What its payables were paid by before, by what their creditor owed.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, text
 
 from chassis.verify import PROBLEMS_MAX, Problem
+from services.finance.payables.penalties import verify as penalties
 
 # F5: what a line has expended and not paid is what is owed under it: received-not-invoiced, payables, retention.
 # S has left the agency's books for the treasury's (RK), so it is not part of it.
@@ -65,16 +68,40 @@ _PAYABLES = """
     where (p.status, r.status) not in (('REQUESTED', 'REQUESTED'), ('REQUESTED', 'VERIFIED'),
                                        ('REQUESTED', 'AUTHORISED'), ('ORDERED', 'ORDERED'), ('PAID', 'ORDERED'))
 """
-# Cash that left is the net of debited orders: gross = net + withheld, order by order.
+# What payables say is owed of a document line is what the control accounts hold under it. Debts in other currencies are
+# compared in budget/foreign/verify; an advance is owed from its order on, and is no debt of the books before.
+_DEBTS = """
+    select format('document line %s: its unpaid payables say %s, the control accounts %s',
+                  coalesce(t.document_line_id, l.document_line_id), coalesce(t.owed, 0), coalesce(l.owed, 0))
+    from (
+        select t.document_line_id, coalesce(sum(t.amount_minor) filter (where p.status in ('OPEN', 'REQUESTED')), 0)
+                                   as owed, bool_or(t.foreign_minor is not null) as abroad
+        from payable_part t join payable p using (payable_id) where p.source <> 'PREPAYMENT' group by 1
+    ) t
+    full join (
+        select document_line_id, sum(functional_credit_minor - functional_debit_minor)::bigint as owed,
+               bool_or(functional_credit_minor <> credit_minor or functional_debit_minor <> debit_minor) as abroad
+        from journal_line
+        where document_line_id is not null and basis = 'ACCRUAL'
+          and account_code in (select code from account where kind = 'PAYABLE')
+          and account_code not in (select account_code from account_mapping where role = 'GRNI')
+        group by 1
+    ) l using (document_line_id)
+    where not coalesce(t.abroad, false) and not coalesce(l.abroad, false) and coalesce(t.owed, 0) <> coalesce(l.owed, 0)
+"""
+# Cash that left is the net of debited orders: gross = net + withheld + penalties, order by order.
 _ORDERS = """
-    select format('payment order %s: gross %s, net %s, withheld %s, items %s', o.payment_order_id, o.gross_minor,
-                  o.net_minor, coalesce(w.total, 0), coalesce(i.total, 0))
+    select format('payment order %s: gross %s, net %s, withheld %s, penalties %s, items %s', o.payment_order_id,
+                  o.gross_minor, o.net_minor, coalesce(w.total, 0), coalesce(n.total, 0), coalesce(i.total, 0))
     from payment_order o
     left join (select payment_order_id, sum(amount_minor)::bigint as total from payment_order_withholding group by 1) w
               using (payment_order_id)
     left join (select payment_order_id, sum(amount_minor)::bigint as total from payment_order_item group by 1) i
               using (payment_order_id)
-    where o.gross_minor <> o.net_minor + coalesce(w.total, 0) or o.gross_minor <> coalesce(i.total, 0)
+    left join (select payment_order_id, sum(amount_minor)::bigint as total from payment_order_penalty group by 1) n
+              using (payment_order_id)
+    where o.gross_minor <> o.net_minor + coalesce(w.total, 0) + coalesce(n.total, 0)
+       or o.gross_minor <> coalesce(i.total, 0)
 """
 # I9: no two steps of one chain by one person.
 _MAKERS = """
@@ -126,11 +153,28 @@ _CREDITS = """
     union all
     select format('order line %s: the refund account holds %s, its credit notes await %s',
                   coalesce(j.document_line_id, n.purchase_order_line_id), coalesce(j.balance, 0), coalesce(n.owed, 0))
-    from (select document_line_id, sum(debit_minor - credit_minor)::bigint as balance from journal_line
+    from (select document_line_id, sum(coalesce(functional_debit_minor, debit_minor)
+                                       - coalesce(functional_credit_minor, credit_minor))::bigint as balance
+          from journal_line
           where account_code in (select account_code from account_mapping where role = 'REFUND') group by 1) j
-    full join (select l.purchase_order_line_id, sum(l.amount_minor)::bigint as owed
+    full join (select l.purchase_order_line_id, sum(coalesce(l.carried_minor, l.amount_minor))::bigint as owed
                from credit_note c join credit_note_line l using (credit_note_id) where c.status = 'RECEIVABLE'
                group by 1) n on n.purchase_order_line_id = j.document_line_id
+    where coalesce(j.balance, 0) <> coalesce(n.owed, 0)
+    union all
+    select format('order line %s: the refund account holds %s in %s, its credit notes await %s',
+                  coalesce(j.document_line_id, n.purchase_order_line_id), coalesce(j.balance, 0),
+                  coalesce(j.currency, n.currency), coalesce(n.owed, 0))
+    from (select l.document_line_id, l.currency, sum(l.debit_minor - l.credit_minor)::bigint as balance
+          from journal_line l
+          where l.account_code in (select account_code from account_mapping where role = 'REFUND')
+            and l.document_line_id in (select purchase_order_line_id from purchase_order_line
+                                       where foreign_currency = l.currency)
+          group by 1, 2) j
+    full join (select l.purchase_order_line_id, c.currency, sum(l.amount_minor)::bigint as owed
+               from credit_note c join credit_note_line l using (credit_note_id)
+               where c.status = 'RECEIVABLE' and c.functional_currency is not null group by 1, 2) n
+              on (n.purchase_order_line_id, n.currency) = (j.document_line_id, j.currency)
     where coalesce(j.balance, 0) <> coalesce(n.owed, 0)
 """
 # A slip says what its payment withheld; a debited payment has a slip for each kind or none by that kind's law.
@@ -199,7 +243,8 @@ _OFFSETS = """
     select format('payable %s: %s is set off, its offsets sum to %s', p.payable_id, p.offset_minor,
                   coalesce(o.total, 0))
     from payable p
-    left join (select payable_id, sum(amount_minor)::bigint as total from credit_offset where status = 'APPROVED'
+    left join (select payable_id, sum(coalesce(functional_minor, amount_minor))::bigint as total from credit_offset
+               where status = 'APPROVED'
                group by 1) o using (payable_id)
     where p.offset_minor <> coalesce(o.total, 0)
     union all
@@ -226,24 +271,38 @@ _STOCK = """
 """
 
 
+_OF_AN_AGENCY = (
+    ("F5", _F5),
+    ("F6", _F6),
+    ("F5", _GRNI),
+    ("F5", _PAYABLES),
+    ("F5", _DEBTS),
+    ("I5", _ORDERS),
+    ("I5", _CREDITS),
+    ("I5", _SLIPS),
+    ("I5", _INTEREST),
+    ("I5", _OFFSETS),
+    ("I7", _STOCK),
+    ("I9", _MAKERS),
+)
+# A treasury withholds from, keeps penalties of and numbers the orders of every agency that it pays for: these are asked
+# of all books together.
+_OF_A_TREASURY = (("I5", _WITHHELD), ("I10", _NUMBERS))
+
+
 def problems(connection: Connection) -> list[Problem]:
     """What does not hold, the first few of each kind."""
+    return problems_of_an_agency(connection) + _asked(connection, _OF_A_TREASURY) + penalties.problems(connection)
+
+
+def problems_of_an_agency(connection: Connection) -> list[Problem]:
+    """The part of it that one agency's rows answer by themselves."""
+    return _asked(connection, _OF_AN_AGENCY)
+
+
+def _asked(connection: Connection, queries: Iterable[tuple[str, str]]) -> list[Problem]:
     found: list[Problem] = []
-    for invariant, query in (
-        ("F5", _F5),
-        ("F6", _F6),
-        ("F5", _GRNI),
-        ("F5", _PAYABLES),
-        ("I5", _ORDERS),
-        ("I5", _CREDITS),
-        ("I5", _SLIPS),
-        ("I5", _WITHHELD),
-        ("I5", _INTEREST),
-        ("I5", _OFFSETS),
-        ("I7", _STOCK),
-        ("I9", _MAKERS),
-        ("I10", _NUMBERS),
-    ):
+    for invariant, query in queries:
         rows = connection.execute(text(f"select * from ({query}) as found limit {PROBLEMS_MAX}"))  # noqa: S608
         found += [Problem(invariant, str(row[0])) for row in rows]
     return found

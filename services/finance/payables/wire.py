@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from google.type import money_pb2
 from sqlalchemy import Row
 
-from chassis.money import Money
+from chassis.money import Money, exponent
 from chassis.wire import (
     from_date,
     from_decimal,
@@ -30,6 +31,7 @@ from services.finance.payables.events import PaidItem
 from services.finance.payables.invoice_store import Invoice, StoredLine
 from services.finance.payables.invoicing import NewInvoice, NewLine
 from services.finance.payables.payment import NewRequest
+from services.finance.payables.statements import Statement
 
 INVOICES, PAYABLES = "invoices", "payables"
 REQUESTS, ORDERS = "paymentRequests", "paymentOrders"
@@ -80,6 +82,7 @@ def _new_line(message: payables_pb2.InvoiceLine, where: str) -> NewLine:
         quantity=Fraction(from_decimal(message.quantity, f"{where}.quantity")),
         unit_price=Fraction(from_decimal(message.unit_price, f"{where}.unit_price")),
         tax=from_money(message.tax, f"{where}.tax") if message.HasField("tax") else None,
+        adjustment=from_money(message.adjustment, f"{where}.adjustment") if message.HasField("adjustment") else None,
     )
 
 
@@ -119,7 +122,7 @@ def invoice_message(invoice: Invoice) -> payables_pb2.Invoice:
 
 def _line_message(stored: StoredLine, currency: str) -> payables_pb2.InvoiceLine:
     line = stored.line
-    variance = stored.variance_minor
+    variance, adjustment = stored.variance_minor, line.adjustment(10 ** exponent(currency))
     return payables_pb2.InvoiceLine(
         invoice_line_id=str(stored.invoice_line_id),
         purchase_order_line_id=str(line.purchase_order_line_id),
@@ -128,6 +131,7 @@ def _line_message(stored: StoredLine, currency: str) -> payables_pb2.InvoiceLine
         tax=to_money(Money(line.tax, currency)),
         amount=to_money(Money(line.amount, currency)),
         variance=None if variance is None else to_money(Money(variance, currency)),
+        adjustment=to_money(Money(adjustment, currency)) if adjustment else None,
     )
 
 
@@ -201,8 +205,26 @@ def new_request(message: payables_pb2.PaymentRequest) -> NewRequest:
     )
 
 
-def request_message(row: Row[Any], payable_ids: Sequence[UUID]) -> payables_pb2.PaymentRequest:
-    """One payment request."""
+def statement(message: payables_pb2.AuthorisePaymentRequestRequest) -> Statement | None:
+    """The statement of responsibility that is given; None for none."""
+    if not message.HasField("statement_of_responsibility"):
+        return None
+    given = message.statement_of_responsibility
+    return Statement(from_date(given.signed_on, "statement_of_responsibility.signed_on"), given.sha256)
+
+
+def _statement_message(row: Row[Any]) -> payables_pb2.StatementOfResponsibility | None:
+    if row.statement_sha256 is None:
+        return None
+    return payables_pb2.StatementOfResponsibility(
+        signed_on=to_date(row.statement_signed_on),
+        sha256=row.statement_sha256,
+        person_id=str(row.authorised_by_person_id),
+    )
+
+
+def request_message(row: Row[Any], payable_ids: Sequence[UUID], due_on: date | None) -> payables_pb2.PaymentRequest:
+    """One payment request; `due_on` is the last day for its next step."""
     return payables_pb2.PaymentRequest(
         name=resource_name(REQUESTS, row.payment_request_id),
         payment_request_id=str(row.payment_request_id),
@@ -218,6 +240,8 @@ def request_message(row: Row[Any], payable_ids: Sequence[UUID]) -> payables_pb2.
         authorisation_number=row.authorisation_number or "",
         payment_order_id=str(row.payment_order_id or ""),
         etag=str(row.version),
+        due_on=None if due_on is None else to_date(due_on),
+        statement_of_responsibility=_statement_message(row),
     )
 
 
@@ -251,4 +275,5 @@ def order_message(
         etag=str(row.version),
         foreign_amount=_foreign(row.foreign_minor, row.foreign_currency),
         debited_amount=_foreign(row.debited_minor, row.currency),
+        penalties=to_money(Money(row.gross_minor - row.net_minor - sum(withholdings.values()), row.currency)),
     )

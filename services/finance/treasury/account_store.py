@@ -108,6 +108,15 @@ def payees(
     return {(row.agency_id, row.creditor): payee(row) for row in rows}
 
 
+def payee_accounts(session: Session, payee_account_ids: Collection[UUID]) -> dict[UUID, Row[Any]]:
+    """Payee accounts by their ids, those that the caller sees."""
+    rows = session.execute(
+        text("select * from payee_account where payee_account_id = any (cast(:ids as uuid[]))"),
+        {"ids": list(payee_account_ids)},
+    )
+    return {row.payee_account_id: row for row in rows}
+
+
 def payee(row: Row[Any]) -> Payee:
     """A payee account's row as a payee."""
     return Payee(row.payee_account_id, account(row))

@@ -131,12 +131,13 @@ def last_instruction(session: Session, payment_order_id: UUID) -> Row[Any] | Non
 def orders_named(session: Session, agency_id: UUID, *, currency: str, amount: int, text_: str) -> dict[str, UUID]:
     """A treasury's orders over this amount whose number stands in a text, by their numbers.
 
-    Of an order in a foreign currency the number is enough: what it costs in the account's currency, the bank says.
+    Of an order in a foreign currency the number is enough: what it costs in the account's currency, the bank says. Once
+    it is debited, it is what left.
     """
     rows = session.execute(
         text(
             "select order_number, payment_order_id from payment_order where treasury_agency_id = :agency_id"
-            " and (net_minor = :amount and currency = :currency"
+            " and (coalesce(debited_minor, net_minor) = :amount and currency = :currency"
             "      or foreign_minor = :amount and foreign_currency = :currency"
             "      or foreign_currency is not null and status = 'ISSUED' and currency = :currency)"
             " and position(order_number in :text) > 0"
@@ -151,6 +152,20 @@ def lock_order(session: Session, payment_order_id: UUID) -> Row[Any] | None:
     return session.execute(
         text("select * from payment_order where payment_order_id = :id for update"), {"id": payment_order_id}
     ).first()
+
+
+def left_in(session: Session, order: Row[Any], currency: str) -> bool:
+    """Whether a debited order left an account in `currency`: its entry at the treasury moved cash in it."""
+    return bool(
+        session.execute(
+            text(
+                "select exists (select 1 from journal_entry e join journal_line l using (journal_entry_id)"
+                " where e.agency_id = :agency_id and e.source_id = :order_id and e.source_kind = 'PAYMENT_ORDER'"
+                " and l.agency_id = :agency_id and l.currency = :currency)"
+            ),
+            {"agency_id": order.treasury_agency_id, "order_id": order.payment_order_id, "currency": currency},
+        ).scalar()
+    )
 
 
 def returns_of(session: Session, payment_order_id: UUID) -> Sequence[Row[Any]]:
@@ -215,16 +230,24 @@ def statement_ids(session: Session, bank_file_id: UUID) -> list[UUID]:
 def possible_orders(
     session: Session, agency_id: UUID, currency: str, ranges: Collection[tuple[int, int]], *, limit: int
 ) -> list[PossibleOrder]:
-    """Orders at the bank, and debited ones, whose net lies in one of the ranges; the newest first."""
+    """Orders at the bank, and debited ones, whose net lies in one of the ranges; the newest first.
+
+    An order in a foreign currency is looked for by what its payee gets, and in the currency of the books by its net.
+    """
     rows = session.execute(
         text(
             """
-            select o.payment_order_id, o.agency_id, o.order_number, o.net_minor,
+            select o.payment_order_id, o.agency_id, o.order_number, n.minor,
                    coalesce(o.value_date, o.issued_on) as day, o.status = 'DEBITED' as debited
             from payment_order o
-            where o.treasury_agency_id = :agency_id and o.currency = :currency and o.status in ('ISSUED', 'DEBITED')
+            cross join lateral (
+                select case when o.foreign_currency = :currency then o.foreign_minor
+                            else coalesce(o.debited_minor, o.net_minor) end as minor
+            ) n
+            where o.treasury_agency_id = :agency_id and :currency in (o.currency, o.foreign_currency)
+              and o.status in ('ISSUED', 'DEBITED')
               and exists (select 1 from unnest(cast(:lows as bigint[]), cast(:highs as bigint[])) as r (low, high)
-                          where o.net_minor between r.low and r.high)
+                          where n.minor between r.low and r.high)
             order by o.issued_on desc, o.payment_order_id limit :limit
             """
         ),

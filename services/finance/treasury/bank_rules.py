@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
+from fractions import Fraction
 from uuid import UUID
 
 from chassis.errors import FailedPrecondition, InvalidArgument
@@ -238,10 +239,19 @@ def check_continuity(statement: Statement, last: LastStatement | None) -> None:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a suggestion may be from an entry (dated data of the country pack)."""
+    """How far a suggestion may be from an entry (dated data of the country pack).
+
+    `exchange_share`: how far the bank's rate may be from the books', as a share, for a debit in the currency of the
+    books to be taken by itself for that of an order in another one.
+    """
 
     amount: int
     days: int
+    exchange_share: Fraction = Fraction(0)
+
+    def allows_rate(self, *, net: int, left: int) -> bool:
+        """Whether `left` may be what the bank's rate made of a payment that stands at `net`."""
+        return abs(left - net) <= net * self.exchange_share
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def match(
         "match its bank entry",
     )
     entry = _booked(row)
-    decision = payment_facts.decide_entry(session, payment, entry)
+    decision = payment_facts.decide_entry(session, payment, entry, by_hand=True)
     if decision.outcome not in (Outcome.DEBITED, Outcome.RETURNED, Outcome.CONFIRMED):
         raise bank_rules.EntryNotMatchable(
             f"payment order {payment.order.order_number}: {decision.explanation}",

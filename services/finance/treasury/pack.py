@@ -19,10 +19,12 @@ def priority(sources: Collection[str], on: date) -> int:
 
 
 def tolerance(currency: str, on: date) -> Tolerance:
-    """How far an order may be from an entry of the bank to be suggested."""
-    for row in holding("bank_matching.csv", on):
-        if row["currency"] == currency:
-            return Tolerance(int(Fraction(row["amount"]) * 10 ** exponent(currency)), int(row["days"]))
+    """How far an order may be from an entry of the bank; a row without currency is for all that have none."""
+    rows = {row["currency"]: row for row in holding("bank_matching.csv", on)}
+    row = rows.get(currency) or rows.get("")
+    if row is not None:
+        amount = int(Fraction(row["amount"]) * 10 ** exponent(currency))
+        return Tolerance(amount, int(row["days"]), Fraction(row["exchange_share"]))
     raise PackIncomplete(
         f"no tolerance of bank matching in {currency} on {on}: add a row to bank_matching.csv",
         metadata={"table": "bank_matching.csv", "currency": currency, "on": str(on)},

@@ -14,8 +14,8 @@ from sqlmodel import Session
 from chassis.money import Money
 from services.finance.payables import payment_order
 from services.finance.treasury import answer_store as store
-from services.finance.treasury import bank_rules, returns, rows
-from services.finance.treasury.bank_rules import Booked, Decision, Outcome, PaymentState
+from services.finance.treasury import bank_rules, pack, returns, rows
+from services.finance.treasury.bank_rules import Booked, Decision, Outcome, PaymentState, Tolerance
 from services.finance.treasury.returns import BankReturn
 
 _OF_INSTRUCTION = {
@@ -40,15 +40,26 @@ class Payment:
     # The return of this very attempt, if it came back.
     came_back: Row[Any] | None
     state: PaymentState
+    # What the payee gets; once debited, what left the account, in its currency.
+    net: Money
 
-    @property
-    def net(self) -> Money:
-        """What the payee gets; once debited in the currency of the books, what left for it."""
-        return payment_order.paid(self.order)
+    def is_paid_by(self, amount: Money, *, debit: bool, tolerance: Tolerance | None) -> bool:
+        """Whether an entry of the bank may be this payment.
 
-    def is_paid_by(self, amount: Money, *, debit: bool) -> bool:
-        """Whether an entry of the bank may be this payment: of one in a foreign currency the bank's rate decides."""
-        return amount == self.net or (debit and payment_order.at_another_rate(self.order, amount))
+        Of one in a foreign currency that went in no run the bank's rate decides, within `tolerance` (None: a person has
+        looked); one that went in a run left the account of the run, in its currency.
+        """
+        if amount == self.net:
+            return True
+        if not debit or not payment_order.at_another_rate(self.order, amount):
+            return False
+        if self.instruction is not None:
+            return amount == Money(self.instruction.amount_minor, self.instruction.currency)
+        return (
+            amount.currency != self.order.currency
+            or tolerance is None
+            or tolerance.allows_rate(net=self.order.net_minor, left=amount.minor)
+        )
 
     @property
     def reissue_id(self) -> UUID | None:
@@ -80,7 +91,7 @@ def of_instruction(session: Session, instruction: Row[Any]) -> Payment | None:
         state = _first_payment(order, instruction, past)
     else:
         state = _OF_INSTRUCTION[instruction.status]
-    return Payment(order, instruction, reissue, came_back, state)
+    return Payment(order, instruction, reissue, came_back, state, returns.left(session, order))
 
 
 def of_order(session: Session, payment_order_id: UUID) -> Payment | None:
@@ -94,7 +105,7 @@ def of_order(session: Session, payment_order_id: UUID) -> Payment | None:
     past = store.returns_of(session, payment_order_id)
     came_back = past[-1] if past else None
     state = PaymentState.RETURNED if came_back is not None else _of_order(order)
-    return Payment(order, None, None, came_back, state)
+    return Payment(order, None, None, came_back, state, returns.left(session, order))
 
 
 def _first_payment(order: Row[Any], instruction: Row[Any], past: Sequence[Row[Any]]) -> PaymentState:
@@ -119,9 +130,10 @@ def _by_id(past: Sequence[Row[Any]], payment_return_id: UUID | None) -> Row[Any]
 # --- effects -------------------------------------------------------------------------------------------------------
 
 
-def decide_entry(session: Session, payment: Payment, entry: Booked) -> Decision:
-    """What an entry that names a payment means."""
-    if not payment.is_paid_by(Money(entry.amount, entry.currency), debit=entry.debit):
+def decide_entry(session: Session, payment: Payment, entry: Booked, *, by_hand: bool = False) -> Decision:
+    """What an entry that names a payment means, or one of which a person says so."""
+    tolerance = None if by_hand else pack.tolerance(entry.currency, entry.booked_on)
+    if not payment.is_paid_by(Money(entry.amount, entry.currency), debit=entry.debit, tolerance=tolerance):
         return Decision(
             Outcome.UNMATCHED,
             f"payment order {payment.order.order_number} pays {payment.net}, the entry is "

@@ -2,7 +2,8 @@
 
 Domain rules §2: a return is money that did leave, so the expenditure stays realised and the claim lives on in RTN;
 re-issue moves RTN to TRANSIT and the bank's debit TRANSIT to cash. No funds move in any of it, so the budget line
-cannot be charged twice.
+cannot be charged twice. What left an account in a foreign currency comes back in it: each step is at the rate of its
+day, and the month's revaluation shows the difference in the treasury's books (IPSAS 4).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from chassis.money import Money
 from services.finance.budget.journals import post_one
 from services.finance.classification import mapping
 from services.finance.ledger.domain import Basis, Line
+from services.finance.ledger.rates import usecases as rates
+from services.finance.ledger.rates.domain import functional_amount
 from services.finance.payables import journals, payment_order
 from services.finance.payables.domain import OutOfTurn
 from services.finance.treasury import answer_store as store
@@ -58,11 +61,12 @@ def record(
             "clear up with the bank what this one is",
             metadata={"bank_reference": said.bank_reference},
         )
-    return_id = new_id()
+    return_id, amount = new_id(), left(session, order)
     entry_id = _post(
         session,
         order,
         return_id,
+        amount,
         debit=account_code,
         credit=mapping.account_for(session, "RTN", on=said.returned_on),
         on=said.returned_on,
@@ -79,8 +83,8 @@ def record(
             "payment_order_id": order.payment_order_id,
             "returned_instruction_id": instruction.payment_instruction_id if instruction is not None else None,
             "order_number": order.order_number,
-            "currency": order.currency,
-            "amount_minor": payment_order.paid(order).minor,
+            "currency": amount.currency,
+            "amount_minor": amount.minor,
             "returned_on": said.returned_on,
             "explanation": said.explanation,
             "bank_reference": said.bank_reference,
@@ -117,7 +121,7 @@ def record_by_hand(
     for row in past:
         if row.bank_reference == said.bank_reference:
             return UUID(str(row.payment_return_id))
-    net = payment_order.paid(order)
+    net = left(session, order)
     if order.status != "DEBITED" or (past and past[-1].status != "PAID"):
         stands = f"{past[-1].status} since {past[-1].returned_on}" if past else order.status
         raise domain.ReturnNotPossible(
@@ -175,6 +179,7 @@ def reissue(
         session,
         order,
         payment_return_id,
+        Money(row.amount_minor, row.currency),
         debit=mapping.account_for(session, "RTN", on=reissued_on),
         credit=mapping.account_for(session, "TRANSIT", on=reissued_on),
         on=reissued_on,
@@ -208,6 +213,7 @@ def record_debit(
         session,
         order,
         payment_return_id,
+        Money(row.amount_minor, row.currency),
         debit=mapping.account_for(session, "TRANSIT", on=value_date),
         credit=account_code,
         on=value_date,
@@ -235,6 +241,7 @@ def reject_reissue(
         session,
         _order(session, row),
         payment_return_id,
+        Money(row.amount_minor, row.currency),
         debit=mapping.account_for(session, "TRANSIT", on=rejected_on),
         credit=mapping.account_for(session, "RTN", on=rejected_on),
         on=rejected_on,
@@ -312,10 +319,22 @@ def _order(session: Session, row: Row[Any]) -> Row[Any]:
     return order
 
 
+def left(session: Session, order: Row[Any]) -> Money:
+    """What an order's payee gets; once the bank has debited it, what left the account, in the account's currency."""
+    if (
+        order.status == "DEBITED"
+        and order.foreign_currency is not None
+        and store.left_in(session, order, order.foreign_currency)
+    ):
+        return Money(order.foreign_minor, order.foreign_currency)
+    return payment_order.paid(order)
+
+
 def _post(
     session: Session,
     order: Row[Any],
     return_id: UUID,
+    amount: Money,
     *,
     debit: str,
     credit: str,
@@ -323,13 +342,19 @@ def _post(
     what: str,
     person_id: UUID,
 ) -> UUID:
-    """One entry of the treasury over the order's net, fund by fund."""
+    """One entry of the treasury over `amount`, shared over the funds of the order's net."""
     net = journals.net_by_fund(session, order.treasury_entry_id, journals.transit_account(session, order.issued_on))
+    funds = sorted(net.items())
+    weights = [share for _, share in funds]
+    worth: list[int | None] = [None] * len(funds)
+    if amount.currency != order.currency:
+        rate, _ = rates.rate_on(session, currency=amount.currency, functional_currency=order.currency, on=on)
+        worth = [one.minor for one in functional_amount(amount, rate.rate, order.currency).allocate(weights)]
     lines = []
-    for fund, amount in sorted(net.items()):
+    for (fund, _), share, own in zip(funds, amount.allocate(weights), worth, strict=True):
         lines += [
-            Line(Basis.ACCRUAL, fund, debit, amount, 0, order.currency),
-            Line(Basis.ACCRUAL, fund, credit, 0, amount, order.currency),
+            Line(Basis.ACCRUAL, fund, debit, share.minor, 0, amount.currency, own),
+            Line(Basis.ACCRUAL, fund, credit, 0, share.minor, amount.currency, own),
         ]
     posted = post_one(
         session,

@@ -38,8 +38,8 @@ def candidates(
         text(
             """
             select o.payment_order_id, o.agency_id as paying_agency_id, o.order_number, o.status,
-                   coalesce(o.foreign_currency, o.currency) as currency,
-                   coalesce(o.foreign_minor, o.net_minor) as net_minor, o.issued_on,
+                   coalesce(r.currency, o.foreign_currency, o.currency) as currency,
+                   coalesce(r.amount_minor, o.foreign_minor, o.net_minor) as net_minor, o.issued_on,
                    r.payment_return_id, r.payee_account_id as return_payee_account_id, y.due_on, y.creditors, y.sources,
                    exists (select 1 from payment_instruction i
                            where i.payment_order_id = o.payment_order_id and i.live) as in_live_run
@@ -65,12 +65,11 @@ _NAMED = """
 """
 _WAITING = """
     select o.payment_order_id from payment_order o
-    where o.treasury_agency_id = :agency_id and coalesce(o.foreign_currency, o.currency) = :currency
+    left join payment_return r on r.payment_order_id = o.payment_order_id and r.status = 'REISSUED'
+    where o.treasury_agency_id = :agency_id and coalesce(r.currency, o.foreign_currency, o.currency) = :currency
       and o.net_minor > 0
       and cardinality(cast(:ids as uuid[])) = 0
-      and (o.status = 'ISSUED'
-           or exists (select 1 from payment_return r
-                      where r.payment_order_id = o.payment_order_id and r.status = 'REISSUED'))
+      and (o.status = 'ISSUED' or r.payment_return_id is not null)
       and not exists (select 1 from payment_instruction i where i.payment_order_id = o.payment_order_id and i.live)
     order by o.issued_on, o.payment_order_id limit :limit
 """

@@ -327,9 +327,10 @@ def _refuse_if_not_payable(session: Session, payment_run_id: UUID) -> None:
 
 
 def _refuse_without_payee(session: Session, instructions: Collection[Row[Any]], on: date) -> None:
+    known = account_store.payee_accounts(session, {one.payee_account_id for one in instructions})
     for one in instructions:
-        account = rows.get(session, "payee_account", one.payee_account_id)
-        if not holds(account, on):
+        account = known.get(one.payee_account_id)
+        if account is None or not holds(account, on):
             raise domain.PayeeAccountInvalid(
                 f"payment order {one.order_number}: payee account {one.payee_account_id} "
                 f"({domain.masked(one.payee_number)}) does not hold on {on}; cancel the run and make another",

@@ -59,10 +59,12 @@ _RUNS = """
        or i.status = 'REJECTED' and i.payment_return_id is null and o.status <> 'REJECTED'
     union all
     select format('payment instruction %s pays %s, payment order %s %s', i.payment_instruction_id, i.amount_minor,
-                  o.order_number, coalesce(o.foreign_minor, o.net_minor))
+                  o.order_number, coalesce(r.amount_minor, o.foreign_minor, o.net_minor))
     from payment_instruction i join payment_order o using (payment_order_id)
+    left join payment_return r using (payment_return_id)
     where (i.amount_minor, i.currency)
-       <> (coalesce(o.foreign_minor, o.net_minor), coalesce(o.foreign_currency, o.currency))
+       <> (coalesce(r.amount_minor, o.foreign_minor, o.net_minor),
+           coalesce(r.currency, o.foreign_currency, o.currency))
 """
 # B4: TRANSIT of a treasury is what it has ordered and the bank has not debited; RTN what came back and is not ordered
 # anew.
@@ -75,8 +77,14 @@ _ACCOUNTS = """
                case coalesce(b.role, w.role) when 'TRANSIT' then 'orders' else 'returns' end as what,
                coalesce(w.total, 0) as expected
         from (
-            select a.agency_id, m.role, a.currency, sum(a.credit_minor - a.debit_minor)::bigint as balance
-            from account_balance a
+            select agency_id, role, currency, sum(minor)::bigint as balance
+            from (
+                select agency_id, account_code, currency, credit_minor - debit_minor as minor from account_balance
+                union all
+                -- What a month's end makes of claims in a foreign currency is in the currency of the books: no order.
+                select l.agency_id, l.account_code, l.currency, l.debit_minor - l.credit_minor
+                from foreign_revaluation r join journal_line l using (journal_entry_id)
+            ) a
             join (select distinct role, account_code from account_mapping where role in ('TRANSIT', 'RTN')) m
                  using (account_code)
             group by 1, 2, 3

@@ -15,7 +15,7 @@ from services.hr.employee import domain, plan, store
 from services.hr.employee.domain import CommitmentItem, Employee, PayFacts, Planned, Refusal, State
 from services.hr.payroll import payee_store
 from services.hr.payroll.pack import Pack
-from services.hr.payroll.projection import project
+from services.hr.payroll.projection import calendar_years, project
 from services.hr.position import domain as positions
 from services.hr.position import store as position_store
 from services.hr.position.usecases import get_position
@@ -46,7 +46,7 @@ def hire(session: Session, employee: Employee, facts: PayFacts, *, pack: Pack, d
         known_from=store.knowledge_instant(session),
         document_number=document_number,
     )
-    planned = _planned(session, employee, employee.paid_from.year, pack)
+    planned = _planned(session, employee, pack.calendar.year_of(employee.paid_from), pack)
     saga.start(
         session,
         kind="employee.verify",
@@ -186,7 +186,7 @@ def _vacate(session: Session, employee: Employee) -> None:
 
 def _planned(session: Session, employee: Employee, fiscal_year: int, pack: Pack) -> list[Planned]:
     """The projected rest of the year, by document line."""
-    (payee,) = payee_store.payees(session, [employee], fiscal_year, pack)
+    (payee,) = payee_store.payees(session, [employee], calendar_years(pack, fiscal_year), pack)
     (projection,) = project(pack, [payee], fiscal_year)
     if projection.reason:
         raise domain.PayUnknown(projection.detail, metadata={"pay_reason": projection.reason})
@@ -215,7 +215,7 @@ def _start_adjustment(
 def _adjustment(session: Session, employee: Employee, pack: Pack) -> tuple[list[CommitmentItem], list[Planned]]:
     """What is obligated, and the projected rest of each of its years (the first one, when nothing is yet)."""
     held = store.commitments_of(session, [employee.employee_id], lock=True)[employee.employee_id]
-    years = sorted({item.fiscal_year for item in held} or {employee.paid_from.year})
+    years = sorted({item.fiscal_year for item in held} or {pack.calendar.year_of(employee.paid_from)})
     return held, [one for year in years for one in _planned(session, employee, year, pack)]
 
 
@@ -241,7 +241,7 @@ def true_up_plan(
 
     Someone whose pay cannot be projected keeps what is obligated: the next run lists him as an exception.
     """
-    payees = payee_store.payees(session, employees, fiscal_year, pack)
+    payees = payee_store.payees(session, employees, calendar_years(pack, fiscal_year), pack)
     projections = project(pack, payees, fiscal_year)
     held = store.commitments_of(session, [employee.employee_id for employee in employees], lock=True)
     adjust: list[tuple[UUID, Planned]] = []

@@ -132,9 +132,9 @@ def _add(
     lines: dict[str, UUID | None] = {}
     for name in amounts:
         borne = result.sides[name] is not Side.DEDUCTION
-        lines[name] = payee.funding.get((run.month.year, name)) if borne else None
+        lines[name] = payee.funding.get((run.fiscal_year, name)) if borne else None
         if borne and lines[name] is None:
-            message = f"{name} of {run.month.year}: {SENTENCES['NO_BUDGET_LINE']}"
+            message = f"{name} of {run.fiscal_year}: {SENTENCES['NO_BUDGET_LINE']}"
             chunk.leave_out(payee, "NO_BUDGET_LINE", message)
             return
     payslip_id = derived_id("hr.payslip", run.payroll_run_id, payee.employee_id)

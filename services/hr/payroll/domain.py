@@ -101,13 +101,14 @@ class Payment:
 
 @dataclass(frozen=True)
 class Run:
-    """One payroll run of an agency. `known_at` froze what decides its pay."""
+    """One payroll run of an agency. `known_at` froze what decides its pay; `fiscal_year` bears it (finance's name)."""
 
     payroll_run_id: UUID
     agency_id: UUID
     number: str
     kind: PayKind
     month: Month
+    fiscal_year: int
     currency: str
     known_at: datetime
     rounding: str

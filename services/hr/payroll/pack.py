@@ -1,6 +1,7 @@
 """Loads a country pack's pay rules: dated tables and declared rules become the `RuleSet` of a day.
 
-A pack is a folder with `payroll_rules.json` and the CSV tables that it names (`data/id/` is Indonesia).
+A pack is a folder with `payroll_rules.json`, the CSV tables that it names and `fiscal_calendar.csv` (`data/id/` is
+Indonesia; chassis.country_pack says which one a process serves).
 Nothing here or in the engine knows the country; a second country is a second folder.
 """
 
@@ -16,7 +17,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from chassis.country_pack import PackIncomplete
+from chassis.country_pack import FISCAL_CALENDAR, PackIncomplete, calendar_of
+from chassis.dates import Month
 from services.hr.payroll.rules import (
     Bracket,
     ComponentRule,
@@ -37,8 +39,6 @@ from services.hr.payroll.rules import (
     StepTable,
     TaxRules,
 )
-
-DATA = Path(__file__).resolve().parents[3] / "data"
 
 
 class PackError(PackIncomplete):
@@ -67,6 +67,7 @@ class Pack:
         self._declared: dict[str, Any] = json.loads((folder / "payroll_rules.json").read_text(encoding="utf-8"))
         self.currency: str = self._declared["currency"]
         self.unit_minor: int = self._declared["unit_minor"]
+        self.calendar = calendar_of(self._rows(FISCAL_CALENDAR))
         self._extra_dates = {
             (int(row["year"]), PayKind(row["kind"])): date.fromisoformat(row["entitled_on"])
             for row in self._rows(self._declared["extra_pay"]["dates"])
@@ -246,12 +247,16 @@ class Pack:
         calendar: Container[date] = holidays.country_holidays(self._declared["holidays"])
         return calendar
 
+    def fiscal_year_of(self, month: Month) -> int:
+        """The fiscal year whose budget lines bear the pay of `month`; named by the rule of the country's law."""
+        return self.calendar.year_of(month.first)
+
     def entitled_on(self, kind: PayKind, year: int) -> date | None:
-        """The day whose facts entitle to this extra pay in `year`; None when the year has none (yet)."""
+        """The day whose facts entitle to this extra pay in the calendar `year`; None when it has none (yet)."""
         return self._extra_dates.get((year, kind))
 
 
 @lru_cache(maxsize=4)
-def load(country: str) -> Pack:
-    """The pack of a country, from `data/<country>/`."""
-    return Pack(DATA / country)
+def load(folder: Path) -> Pack:
+    """The pack in a folder, read once."""
+    return Pack(folder)

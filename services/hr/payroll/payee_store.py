@@ -1,8 +1,8 @@
-"""Loads people as payroll sees them: facts as known at an instant, funding, and the year's payslips."""
+"""Loads people as payroll sees them: facts as known at an instant, funding, and their years' payslips."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -23,16 +23,19 @@ from services.hr.position.domain import Position
 def payees(
     session: Session,
     people: Sequence[Employee],
-    year: int,
+    years: Collection[int],
     pack: Pack,
     *,
     known_at: datetime | None = None,
 ) -> list[Payee]:
-    """These employments, in their order, with facts as known at `known_at` (None: now) and `year`'s payslips."""
+    """These employments, in their order, with facts as known at `known_at` (None: now) and these years' payslips.
+
+    Calendar years: tax and extra pay go by them, whatever the fiscal year.
+    """
     ids = [employee.employee_id for employee in people]
     versions = employees.versions_of(session, ids)
     seats = positions.positions_by_id(session, (employee.position_id for employee in people))
-    paid = _paid(session, ids, year, pack.unit_minor)
+    paid = _paid(session, ids, years, pack.unit_minor)
     return [
         Payee(
             employee_id=employee.employee_id,
@@ -71,7 +74,7 @@ def inputs_of(facts: PayFacts, position: Position, unit_minor: int) -> dict[str,
     }
 
 
-def _paid(session: Session, ids: Sequence[UUID], year: int, unit_minor: int) -> dict[UUID, list[PaidSlip]]:
+def _paid(session: Session, ids: Sequence[UUID], years: Collection[int], unit_minor: int) -> dict[UUID, list[PaidSlip]]:
     rows = session.execute(
         select(
             PayslipRow.employee_id,
@@ -82,8 +85,8 @@ def _paid(session: Session, ids: Sequence[UUID], year: int, unit_minor: int) -> 
             PayslipRow.tax_minor,
             PayslipRow.deductible_minor,
         )
-        .where(PayslipRow.employee_id.in_(ids), PayslipRow.year == year, PayslipRow.void.is_(False))
-        .order_by(PayslipRow.month, PayslipRow.kind)
+        .where(PayslipRow.employee_id.in_(ids), PayslipRow.year.in_(sorted(years)), PayslipRow.void.is_(False))  # type: ignore[attr-defined]  # a column
+        .order_by(PayslipRow.year, PayslipRow.month, PayslipRow.kind)
     )
     found: dict[UUID, list[PaidSlip]] = {}
     for row in rows:

@@ -51,7 +51,7 @@ class Retro:
 
 @dataclass(frozen=True)
 class Payee:
-    """One employment with its facts (in order of days), its funding, and this year's payslips."""
+    """One employment with its facts (in order of days), its funding, and the payslips of the years that matter."""
 
     employee_id: UUID
     person_id: UUID
@@ -74,7 +74,7 @@ class Payee:
         return found
 
     def so_far(self, month: Month) -> SoFar:
-        """What the year has paid before and in `month`."""
+        """What the calendar year, by which pay is taxed, has paid before and in `month`."""
         year = [slip for slip in self.paid if slip.month.year == month.year and slip.month <= month]
         same = [slip for slip in year if slip.month == month]
         return SoFar(
@@ -90,11 +90,11 @@ class Payee:
         )
 
     def is_last_period(self, month: Month) -> bool:
-        """Whether `month` is the year's last one with pay: December, or the last month of service."""
+        """Whether `month` is the calendar year's last one with pay: December, or the last month of service."""
         return month.month == 12 or (self.separated_on is not None and self.separated_on <= month.next().first)
 
     def was_paid(self, kind: PayKind, month: Month) -> bool:
-        """Whether a payslip of this kind is there: for the month, or for the year where it is paid once a year."""
+        """Whether a payslip of this kind is there: for the month, or for the calendar year where it is paid once."""
         return any(
             slip.kind is kind and (slip.month == month if kind is PayKind.REGULAR else slip.month.year == month.year)
             for slip in self.paid

@@ -1,5 +1,7 @@
 """What an employment will still cost in a fiscal year: the commitment of a post (domain rules §5).
 
+The year is the country's own: which calendar months it has, and how it is named, the pack says.
+
 Σ over the remaining months of every component that a budget line bears, employer's parts and tax allowance
 included, and the 13th salary and holiday allowance whose day of entitlement falls in the employment; by month, so
 that it can be phased. Rises already decreed are facts and are in; others are not. It is payroll's own engine that
@@ -54,16 +56,24 @@ class Projection:
 
 
 def calendar(pack: Pack, fiscal_year: int) -> list[tuple[PayKind, Month, Period]]:
-    """Everything that a fiscal year pays, in order: each month, then what the year's regulation adds in it."""
+    """Everything that a fiscal year pays, in order: each month, then what a regulation of its time adds in it.
+
+    Extra pay is granted by regulations of calendar years, so a fiscal year from July to June looks at two of them.
+    """
     entries: list[tuple[PayKind, Month, Period]] = []
-    extras = {kind: pack.entitled_on(kind, fiscal_year) for kind in PayKind if kind is not PayKind.REGULAR}
-    for number in range(1, 13):
-        month = Month(fiscal_year, number)
+    extras = [kind for kind in PayKind if kind is not PayKind.REGULAR]
+    for month in pack.calendar.months_of(fiscal_year):
         entries.append((PayKind.REGULAR, month, Period.regular(month, pack.is_free)))
-        for kind, day in extras.items():
+        for kind in extras:
+            day = pack.entitled_on(kind, month.year)
             if day is not None and Month.of(day) == month:
                 entries.append((kind, month, Period.of_day(day)))
     return entries
+
+
+def calendar_years(pack: Pack, fiscal_year: int) -> frozenset[int]:
+    """The calendar years whose payslips a projection must know: taxes and extra pay go by them."""
+    return frozenset(month.year for month in pack.calendar.months_of(fiscal_year))
 
 
 def costs_of(rules: RuleSet, result: columns.Result) -> list[str]:

@@ -34,6 +34,7 @@ def _run(row: Any) -> Run:
         number=row.number,
         kind=PayKind(row.kind),
         month=Month(row.year, row.month),
+        fiscal_year=row.fiscal_year,
         currency=row.currency,
         known_at=row.known_at,
         rounding=row.rounding,
@@ -93,6 +94,7 @@ def insert_run(session: Session, run: Run) -> bool:
             kind=run.kind.value,
             year=run.month.year,
             month=run.month.month,
+            fiscal_year=run.fiscal_year,
             currency=run.currency,
             known_at=run.known_at,
             rounding=run.rounding,
@@ -162,7 +164,7 @@ def _population(run: Run, paid_for: Month) -> Any:
         PayslipRow.kind == run.kind.value,
         PayslipRow.year == month.year,
         PayslipRow.void.is_(False),
-        # Extra pay is paid once a year.
+        # Extra pay is paid once a calendar year: its regulations go by them.
         *((PayslipRow.month == month.month,) if run.kind is PayKind.REGULAR else ()),
     )
     return (
@@ -324,7 +326,7 @@ _CHARGES = text(
 
 def charges(session: Session, run: Run) -> list[Line]:
     """The run's lines summed by document line of the employments' obligations, in a fixed order."""
-    rows = session.execute(_CHARGES, {"run": run.payroll_run_id, "fiscal_year": run.month.year})
+    rows = session.execute(_CHARGES, {"run": run.payroll_run_id, "fiscal_year": run.fiscal_year})
     return [
         Line(row.component, Side(row.side), int(row.amount), row.creditor, row.budget_line_id, row.document_line_id)
         for row in rows
@@ -346,7 +348,7 @@ _USE = text(
 
 def use_commitments(session: Session, run: Run) -> None:
     """Move what the run charged from open to used; what exceeded the obligation came from available."""
-    session.execute(_USE, {"run": run.payroll_run_id, "fiscal_year": run.month.year})
+    session.execute(_USE, {"run": run.payroll_run_id, "fiscal_year": run.fiscal_year})
 
 
 _TOUCHED = text(

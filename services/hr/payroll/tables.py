@@ -39,6 +39,8 @@ class PayrollRunRow(HrTable, table=True):
     kind: str = Field(sa_type=Text)
     year: int
     month: int
+    # Whose budget lines bear it: the fiscal year, by finance's name, in which the month lay when the run was begun.
+    fiscal_year: int
     currency: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
     known_at: datetime = instant_field()
@@ -110,7 +112,11 @@ class PayslipLineRow(HrTable, table=True):
     """One component of one payslip. Added, never edited."""
 
     __tablename__ = "payslip_line"
-    __table_args__ = (Index("ix_payslip_line_run", "payroll_run_id", "component"),)
+    __table_args__ = (
+        Index("ix_payslip_line_run", "payroll_run_id", "component"),
+        # All that was paid to an employment for a month, when something new is known of it.
+        Index("ix_payslip_line_for", "employee_id", "for_year", "for_month"),
+    )
 
     payslip_id: UUID = Field(sa_type=Uuid, primary_key=True, foreign_key="payslip.payslip_id")
     line_no: int = Field(primary_key=True)

@@ -53,6 +53,7 @@ def create_run(
         number=f"{kind.value}/{month.year}-{month.month:02d}/{sequence}",
         kind=kind,
         month=month,
+        fiscal_year=pack.fiscal_year_of(month),
         currency=pack.currency,
         known_at=known_at,
         rounding=pack.rules_on(month.first).rounding.value,
@@ -77,7 +78,11 @@ def period_of(pack: Pack, kind: PayKind, month: Month) -> Period:
     if day is None or Month.of(day) > month:
         raise domain.NoExtraPay(
             f"{kind.value} of {month.year}: "
-            + ("no regulation in the pack" if day is None else f"entitlement begins on {day}"),
+            + (
+                "the country pack has no regulation that grants it: add it there when it is issued"
+                if day is None
+                else f"entitlement begins on {day}: run it for that month or a later one of the year"
+            ),
             metadata={"kind": kind.value, "year": str(month.year)},
         )
     return Period.of_day(day)
@@ -88,11 +93,11 @@ def compute_chunk(session: Session, payroll_run_id: UUID, after: UUID | None, *,
     run = get_run(session, payroll_run_id, lock=True)
     period = period_of(pack, run.kind, run.month)
     people = store.population_after(session, run, period.month, after, CHUNK)
-    known = payee_store.payees(session, people, run.month.year, pack, known_at=run.known_at)
+    known = payee_store.payees(session, people, [run.month.year], pack, known_at=run.known_at)
     claims: dict[UUID, Claim] = {}
     if run.kind is PayKind.REGULAR:
         touched = store.touched_months(session, run, [payee.employee_id for payee in known])
-        known, claims = correcting.correct(known, touched, run.month.year, pack)
+        known, claims = correcting.correct(known, touched, run.fiscal_year, pack)
     chunk = computing.compute(run, known, period, pack, claims)
     store.insert_payslips(session, run, chunk.payslips, chunk.lines)
     store.insert_exceptions(session, run, chunk.exceptions)
@@ -169,7 +174,7 @@ def next_true_up(session: Session, payroll_run_id: UUID, after: UUID | None, *, 
     if not people:
         return None
     assert run.effective_on is not None, "an accepted run has its day"
-    adjust, obligate = true_up_plan(session, people, run.month.year, pack)
+    adjust, obligate = true_up_plan(session, people, run.fiscal_year, pack)
     return {
         "after": str(people[-1].employee_id),
         "effective_on": run.effective_on.isoformat(),

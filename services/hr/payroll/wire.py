@@ -76,6 +76,7 @@ def run_message(run: Run, totals: Iterable[Line] = ()) -> payroll_pb2.PayrollRun
         kind=_kind_number(run.kind),
         year=run.month.year,
         month=run.month.month,
+        fiscal_year=run.fiscal_year,
         state=payroll_pb2.PayrollRunState.Value(_STATE + run.state.value),
         known_at=to_timestamp(run.known_at),
         rounding=run.rounding,

@@ -23,6 +23,7 @@ from tests.integration.finance.funds import Unit, new_line
 # Details of one object (goods), and a detail of another object of the same type (travel).
 SUPPLIES, MATERIALS, PRINTING, CLOTHING, WORKWEAR = (f"5.1.02.01.{n}" for n in ("01", "02", "03", "05", "06"))
 TRAVEL = "5.1.02.04.01"
+CONTINGENCY = "5.3.01.01"
 SECRETARY = "finance.regional_secretary"
 
 SUPPLEMENTARY = budget_change_pb2.BUDGET_CHANGE_KIND_SUPPLEMENTARY

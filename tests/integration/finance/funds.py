@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,12 +22,20 @@ from services.finance.budget import verify as budget_verify
 from services.finance.documents import verify as documents_verify
 from services.finance.imprest import verify as imprest_verify
 from services.finance.ledger.joint import verify as joint_verify
+from services.finance.ledger.yearend import verify as year_end_verify
 from services.finance.payables import verify as payables_verify
 from tests.integration.finance.books import FUND, YEAR, Agency, Books, minor, rid, rupiah
 
 GOODS = "5.1.02.01.01"
 SALARY = "5.1.01.01.01"
 UNIT = "1.02.01"
+
+
+def a_statement(on: date = date(YEAR, 3, 20)) -> payables_pb2.StatementOfResponsibility:
+    """The budget user's statement of responsibility for a payment, signed on a day."""
+    paper = hashlib.sha256(b"I answer for this payment")
+    return payables_pb2.StatementOfResponsibility(signed_on=to_date(on), sha256=paper.hexdigest())
+
 
 OFFICERS = {
     "budget_officer": "finance.budget_officer",
@@ -189,6 +198,7 @@ class Unit:
                 for area in (
                     *(budget_verify, payables_verify, billing_verify, imprest_verify, documents_verify),
                     joint_verify,
+                    year_end_verify,
                 )
                 for problem in area.problems(connection)
             ]
@@ -217,6 +227,12 @@ class Unit:
 
     def ordered(self, payable_ids: Sequence[str], on: date = date(YEAR, 3, 20)) -> payables_pb2.PaymentOrder:
         """SPP, verification, SPM and SP2D by four persons; numbered."""
+        name = self.payment_authorised(payable_ids, on)
+        issued = call_as(self.payables.IssuePaymentOrder, self.issue(name, on), self.token("treasurer")).payment_order
+        return self.numbered(issued.name)
+
+    def payment_authorised(self, payable_ids: Sequence[str], on: date = date(YEAR, 3, 20)) -> str:
+        """SPP, verification and SPM by three persons; the request's name."""
         name = self.requested(payable_ids, on).name
         call_as(
             self.payables.VerifyPaymentRequest,
@@ -225,11 +241,12 @@ class Unit:
         )
         call_as(
             self.payables.AuthorisePaymentRequest,
-            payables_pb2.AuthorisePaymentRequestRequest(name=name, request_id=rid()),
+            payables_pb2.AuthorisePaymentRequestRequest(
+                name=name, request_id=rid(), statement_of_responsibility=a_statement(on)
+            ),
             self.token("budget_user"),
         )
-        issued = call_as(self.payables.IssuePaymentOrder, self.issue(name, on), self.token("treasurer")).payment_order
-        return self.numbered(issued.name)
+        return name
 
     def issue(self, name: str, on: date = date(YEAR, 3, 20)) -> payables_pb2.IssuePaymentOrderRequest:
         """The request for SP2D."""

@@ -20,8 +20,8 @@ from tests.integration.finance.bank import Bank
 from tests.integration.finance.books import Books, rid
 from tests.integration.finance.changing import FREEZE, SUPPLEMENTARY, Changing, changed
 from tests.integration.finance.ending import Ending
-from tests.integration.finance.funds import OFFICERS, Unit
-from tests.integration.finance.preparing import Preparing, head
+from tests.integration.finance.funds import OFFICERS, Unit, activation
+from tests.integration.finance.preparing import Preparing, asked, head
 from tests.integration.finance.purchase import Purchase
 from tests.integration.finance.routing import HEAD
 from tests.integration.finance.test_budget_controls import WARNING, Controlled
@@ -31,6 +31,7 @@ from tests.integration.finance.test_ledger_closing import Closing
 from tests.integration.finance.test_payables_credit_notes import RETURN, Credits
 from tests.integration.finance.test_payables_late_interest import INTEREST, TEN_LATE, Late
 from tests.integration.finance.test_payables_offsets import Offsets
+from tests.integration.finance.test_payables_penalties import Delivered
 from tests.integration.finance.test_payables_remittances import Remitting
 from tests.integration.finance.test_treasury_charges import Charges
 from tests.integration.finance.works import Contract
@@ -298,6 +299,19 @@ def late_interest(books: Books) -> Case:
     )
 
 
+def penalty(books: Books) -> Case:
+    delivered = Delivered(books, account=SAFETY, treatment=catalog_pb2.GOODS_TREATMENT_ASSET)
+    made = delivered.assessed()
+    return case(
+        delivered.unit,
+        made.late_delivery_penalty_id,
+        "invoice_clerk",
+        delivered.stub.ApproveLateDeliveryPenalty,
+        lambda: delivered.approval(made),
+        "budget_user",
+    )
+
+
 def offset(books: Books) -> Case:
     offsets = Offsets(books)
     made = offsets.proposed(offsets.note())
@@ -337,6 +351,33 @@ def reopening(books: Books) -> Case:
     )
 
 
+def appropriation(books: Books) -> Case:
+    unit = Unit(books)
+    made = unit.imported(1_000, account=OFFICE).appropriation
+    return case(
+        unit,
+        made.appropriation_id,
+        "budget_officer",
+        unit.budget.ActivateAppropriation,
+        lambda: activation(made),
+        "budget_authority",
+    )
+
+
+def budget_request(books: Books) -> Case:
+    unit = Preparing(books)
+    unit.ceiling(head(1_000))
+    made = unit.reviewed(unit.submitted(unit.opened(asked(1_000, account=OFFICE))))
+    return case(
+        unit,
+        made.budget_request_id,
+        "budget_user",
+        unit.preparation.ApproveBudgetRequest,
+        lambda: unit.approving(made),
+        "budget_authority",
+    )
+
+
 CASES = [
     ("SUPPLEMENTARY_BUDGET", supplementary, OBJECT),
     ("VIREMENT", virement, OBJECT),
@@ -356,5 +397,8 @@ CASES = [
     ("WITHHOLDING_REMITTANCE", remittance, ""),
     ("LATE_INTEREST_CHARGE", late_interest, INTEREST),
     ("BANK_CHARGE", bank_charge, ""),
+    ("LATE_DELIVERY_PENALTY", penalty, SAFETY),
     ("CREDIT_OFFSET", offset, ""),
+    ("APPROPRIATION", appropriation, OBJECT),
+    ("BUDGET_REQUEST", budget_request, OBJECT),
 ]

@@ -9,7 +9,13 @@ from uuid import UUID, uuid4
 
 from chassis.testing import Refusal, call_as, refused
 from chassis.wire import to_date
-from kelola.finance.v1 import approval_pb2, approval_pb2_grpc, document_status_pb2, document_status_pb2_grpc
+from kelola.finance.v1 import (
+    approval_pb2,
+    approval_pb2_grpc,
+    combination_rule_pb2,
+    document_status_pb2,
+    document_status_pb2_grpc,
+)
 from tests.integration.finance.books import YEAR, Books, rid, rupiah
 from tests.integration.finance.funds import Unit
 
@@ -21,6 +27,18 @@ CHIEF, HEAD = "finance.budget_authority", "finance.accountant"
 def kind(name: str) -> int:
     """A kind of document that takes routes, by its name."""
     return approval_pb2.ApprovalDocumentKind.Value(f"APPROVAL_DOCUMENT_KIND_{name}")
+
+
+def under(**codes: str) -> list[approval_pb2.ApprovalRuleNode]:
+    """The nodes of a rule by the names of their segments; an empty code is none."""
+    return [
+        approval_pb2.ApprovalRuleNode(
+            segment=combination_rule_pb2.ClassificationSegment.Value(f"CLASSIFICATION_SEGMENT_{name.upper()}"),
+            code=code,
+        )
+        for name, code in codes.items()
+        if code
+    ]
 
 
 class Routes:
@@ -41,7 +59,15 @@ class Routes:
         return self.books.token(self.agencies, *roles, person_id=person_id or uuid4())
 
     def rule(self, document_kind: str, role: str = CHIEF, **values: Any) -> approval_pb2.ApprovalRule:
-        """Add a rule to the matrix; without `account_prefix` it holds for every test's documents."""
+        """Add a rule to the matrix; without `nodes` it holds for every test's documents."""
+        return call_as(
+            self.approvals.BatchCreateApprovalRules, self.adding(document_kind, role, **values), self.token(CHIEF)
+        ).approval_rules[0]
+
+    def adding(
+        self, document_kind: str, role: str = CHIEF, **values: Any
+    ) -> approval_pb2.BatchCreateApprovalRulesRequest:
+        """The request to add a rule."""
         rule = approval_pb2.ApprovalRule(
             **{
                 "document_kind": kind(document_kind),
@@ -54,8 +80,7 @@ class Routes:
                 **values,
             }
         )
-        request = approval_pb2.BatchCreateApprovalRulesRequest(approval_rules=[rule], request_id=rid())
-        return call_as(self.approvals.BatchCreateApprovalRules, request, self.token(CHIEF)).approval_rules[0]
+        return approval_pb2.BatchCreateApprovalRulesRequest(approval_rules=[rule], request_id=rid())
 
     def ended(self, rule: approval_pb2.ApprovalRule) -> None:
         """End a rule today, so that the documents of other tests do not take it."""
@@ -68,13 +93,15 @@ class Routes:
         """The request to approve the open step."""
         return approval_pb2.ApproveStepRequest(name=f"approvals/{document_id}", request_id=rid(), **values)
 
-    def approved(self, document_id: str, token: str | None = None) -> approval_pb2.Approval:
+    def approved(self, document_id: str, token: str | None = None, **values: Any) -> approval_pb2.Approval:
         """The route after its open step was approved."""
-        return call_as(self.approvals.ApproveStep, self.step(document_id), token or self.token(CHIEF)).approval
+        return call_as(
+            self.approvals.ApproveStep, self.step(document_id, **values), token or self.token(CHIEF)
+        ).approval
 
-    def not_approved(self, document_id: str, token: str) -> Refusal:
+    def not_approved(self, document_id: str, token: str, **values: Any) -> Refusal:
         """The refusal of an approval."""
-        return refused(self.approvals.ApproveStep, self.step(document_id), token)
+        return refused(self.approvals.ApproveStep, self.step(document_id, **values), token)
 
     def rejected(self, document_id: str, token: str | None = None) -> approval_pb2.Approval:
         """The route after its open step was rejected."""

@@ -16,8 +16,9 @@ from kelola.finance.v1 import approval_pb2, approval_pb2_grpc, payables_pb2
 from kelola.logistics.v1 import catalog_pb2
 from services.finance.approval import usecases
 from tests.integration.finance.books import YEAR, Books, rid, rupiah
-from tests.integration.finance.funds import Unit
+from tests.integration.finance.funds import Unit, a_statement
 from tests.integration.finance.purchase import Purchase, transactions
+from tests.integration.finance.routing import under
 
 # An account of its own, so that the government-wide rules of these tests meet no other test's payments.
 ACCOUNT = "5.2.02.16"
@@ -46,7 +47,7 @@ class Desk:
                 "display_name": f"Step {step_number}",
                 "role": role,
                 "amount_from": rupiah(amount),
-                "account_prefix": ACCOUNT,
+                "nodes": under(account=ACCOUNT),
                 "legal_source": "a made-up regulation of these tests",
                 "valid_from": to_date(date(YEAR, 1, 1)),
                 **values,
@@ -71,7 +72,9 @@ class Desk:
         return request
 
     def authorisation(self, request: payables_pb2.PaymentRequest) -> payables_pb2.AuthorisePaymentRequestRequest:
-        return payables_pb2.AuthorisePaymentRequestRequest(name=request.name, request_id=rid())
+        return payables_pb2.AuthorisePaymentRequestRequest(
+            name=request.name, request_id=rid(), statement_of_responsibility=a_statement()
+        )
 
     def approval(self, request: payables_pb2.PaymentRequest, **values: Any) -> approval_pb2.ApproveStepRequest:
         return approval_pb2.ApproveStepRequest(name=name_of(request), request_id=rid(), **values)
@@ -135,7 +138,7 @@ def test_a_large_payment_is_authorised_only_after_its_route(desk: Desk):
 
 def test_the_same_rules_again_change_nothing_and_an_ended_rule_is_not_taken(desk: Desk):
     again = desk.ruled(
-        desk.rule(1, CHIEF, 1_000_000), desk.rule(3, HEAD, 3_000_000, valid_from=to_date(date(2020, 1, 1)))
+        desk.rule(1, CHIEF, 1_000_000), desk.rule(3, HEAD, 3_000_000, valid_from=to_date(date(2022, 1, 1)))
     )
     ended = approval_pb2.EndApprovalRuleRequest(
         name=again.approval_rules[1].name, valid_to=to_date(date(YEAR, 1, 1)), request_id=rid()

@@ -20,6 +20,7 @@ from services.finance.attachments import verify
 from services.finance.attachments.domain import CHUNK_BYTES
 from services.finance.attachments.store import DOCUMENTS
 from tests.integration.finance.books import Agency, Books, line, rid
+from tests.integration.finance.preparing import Preparing, head
 
 SHARES, REVENUE = "1.1.01.07", "7.1.01.01"
 PDF = "application/pdf"
@@ -209,6 +210,22 @@ def test_every_kind_of_document_has_its_table_with_key_and_agency(books: Books):
 
     for kind, (table, key) in DOCUMENTS.items():
         assert {(table, key), (table, "agency_id")} <= columns, kind
+
+
+def test_a_ceiling_takes_a_file_of_its_agency_and_of_no_other(books: Books):
+    unit = Preparing(books)
+    ceiling = unit.proposed_ceiling(head(1_000))
+    own, elsewhere = Files(unit.agency), Files(books.agency())
+    content = paper("KUA-PPAS")
+    for files in (own, elsewhere):
+        files.kept(content)
+
+    made = own.attached(ceiling.name, content)
+    by_a_reader = refused(own.stub.CreateAttachment, own.attaching(ceiling.name, paper("more")), unit.token("verifier"))
+
+    assert own.listed(ceiling.name) == [made]
+    assert elsewhere.not_attached(ceiling.name, content).code is grpc.StatusCode.NOT_FOUND
+    assert by_a_reader.metadata["permission"] == "finance.attachment.create"
 
 
 def test_what_is_attached_stays_and_is_superseded_once_with_a_reason(files: Files):

@@ -161,6 +161,17 @@ def test_quarters_release_cumulative_shares_and_the_last_takes_the_rest(unit: Un
     assert minor(unit.line(line_id).figures.released) == 1_001_00
 
 
+def test_a_year_may_be_released_month_by_month(unit: Unit):
+    (line_id,) = unit.lines(1_000)
+
+    totals = [minor(unit.allotted(share, (month, month)).total) for month, share in ((1, "0.1"), (2, "0.15"), (3, "1"))]
+
+    assert totals == [100_00, 50_00, 850_00]
+    assert unit.agency.row(
+        "select array_agg(month_from order by month_from) from allotment where budget_line_id = %s", line_id
+    ) == ([1, 2, 3],)
+
+
 def test_single_lines_are_released_up_to_their_revised_amount(unit: Unit):
     (line_id,) = unit.lines(1_000)
 
@@ -265,3 +276,16 @@ def test_another_agencys_lines_are_not_seen(unit: Unit, books: Books):
     )
 
     assert refusal.code is grpc.StatusCode.NOT_FOUND
+
+
+def test_authority_counts_in_the_month_in_which_its_entry_stands(unit: Unit):
+    unit.agency.close(1, hard=True)
+    unit.lines(100)
+
+    days = unit.agency.row(
+        "select m.accounting_on, e.accounting_on from funds_movement m join journal_entry e using (journal_entry_id)"
+        " where m.agency_id = %s",
+        unit.agency_id,
+    )
+
+    assert days == (date(YEAR, 2, 1), date(YEAR, 2, 1)), "January is closed for good"

@@ -17,6 +17,7 @@ from kelola.finance.v1 import account_pb2, budget_change_pb2, budget_events_pb2,
 from tests.integration.finance.books import YEAR, Books, minor, rid, rupiah
 from tests.integration.finance.changing import (
     CLOTHING,
+    CONTINGENCY,
     FREEZE,
     MATERIALS,
     PRINTING,
@@ -222,6 +223,20 @@ def test_between_types_or_units_no_rule_allows_a_virement(unit: Changing):
 
     assert {one.reason for one in refusals} == {"VIREMENT_NOT_ALLOWED"}
     assert [one.metadata["differing_segments"] for one in refusals] == ["ACCOUNT", "ORGANISATION,ACCOUNT"]
+
+
+def test_contingency_goes_to_the_unit_that_needs_it_and_never_comes_back(unit: Changing):
+    (supplies,) = unit.lines_of((SUPPLIES, 100), organisation_code="1.03.01")
+    (contingency,) = unit.lines_of((CONTINGENCY, 1_000))
+
+    back = unit.not_proposed(unit.transfer(supplies, contingency, 1))
+    unit.done(unit.transfer(contingency, supplies, 300), unit.as_role(SECRETARY))
+    short = unit.not_proposed(unit.transfer(contingency, supplies, 701))
+
+    assert (back.reason, short.reason) == ("VIREMENT_NOT_ALLOWED", "AUTHORITY_BELOW_ZERO")
+    assert unit.authority(contingency) == (1_000, 700, 0, 700)
+    assert unit.authority(supplies) == (100, 400, 0, 400)
+    assert unit.problems() == []
 
 
 def test_a_virement_needs_what_is_available_after_what_is_frozen(unit: Changing):

@@ -10,10 +10,11 @@ import pytest
 from chassis.testing import call_as, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import budget_pb2, budget_year_end_pb2
-from tests.integration.finance.books import Books, minor, rid
+from tests.integration.finance.books import YEAR, Books, minor, rid
 from tests.integration.finance.ending import CANCEL, NEXT, POSITION, Ending
 from tests.integration.finance.funds import a_document, an_item
 from tests.integration.finance.purchase import Purchase
+from tests.integration.finance.test_imprest import Cash
 
 
 @pytest.fixture
@@ -163,6 +164,22 @@ def test_what_stands_in_the_way_is_listed_before_and_at_the_approval(unit: Endin
         assert word in blocked.message
     assert blocked.metadata["blocker_count"] == "3"
     assert unit.figures(line)[1] == 400
+    assert unit.problems() == []
+
+
+def test_a_year_does_not_end_while_cash_of_an_imprest_is_out(unit: Ending):
+    cash = Cash(unit, 20)
+    proposed = unit.proposed_end()  # nothing has left the treasury yet
+    cash.opened()
+
+    approval = budget_year_end_pb2.ApproveBudgetYearEndRequest(name=proposed.name, request_id=rid())
+    blocked = refused(unit.ends.ApproveBudgetYearEnd, approval, unit.token("budget_authority"))
+    cash.settled()
+    ended = call_as(unit.ends.ApproveBudgetYearEnd, approval, unit.token("budget_authority")).budget_year_end
+
+    assert (blocked.reason, blocked.metadata["blocker_count"]) == ("BUDGET_YEAR_END_BLOCKED", "1")
+    assert f"imprest {cash.imprest.imprest_id} (STANDING) of {YEAR} is not settled" in blocked.message
+    assert ended.status == budget_year_end_pb2.BUDGET_YEAR_END_STATUS_APPROVED
     assert unit.problems() == []
 
 

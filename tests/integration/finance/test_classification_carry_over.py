@@ -25,7 +25,9 @@ from kelola.finance.v1 import (
 from services.finance.ledger import verify as ledger_verify
 from tests.integration.finance.books import ACCRUAL, EXPENSE, YEAR, Agency, Books, line, money, rid
 from tests.integration.finance.ending import Ending
-from tests.integration.finance.funds import activation, an_item, new_line
+from tests.integration.finance.funds import Unit, activation, an_item, new_line
+from tests.integration.finance.test_budget_years import Building
+from tests.integration.finance.test_ledger_schedule import Schedule
 
 NEXT = YEAR + 1
 FIRST_DAY = date(NEXT, 1, 1)
@@ -159,6 +161,29 @@ def test_from_the_first_day_on_only_the_successor_takes_postings(charts: Charts,
     assert why.reason == "ACCOUNT_UNKNOWN"
 
 
+def test_a_journal_template_goes_on_under_the_codes_that_follow(charts: Charts, agency: Agency):
+    old, new = charts.account("a"), charts.account("b")
+    before, after = charts.function("c"), charts.function("d")
+    agency.open_year(NEXT)
+    schedule = Schedule(agency)
+    schedule.template(
+        first_due_on=to_date(date(YEAR, 12, 15)),
+        last_due_on=to_date(date(NEXT, 1, 15)),
+        lines=[line(old, 5, function_code=before), line(OTHER, None, 5)],
+    )
+    charts.follow((old, new))
+    charts.follow((before, after), segment=FUNCTION)
+
+    posted = schedule.run(date(NEXT, 1, 15))
+
+    entries = [schedule.entry(one) for one in posted]
+    assert [(entry.lines[0].account_code, entry.lines[0].function_code) for entry in entries] == [
+        (old, before),
+        (new, after),
+    ]
+    assert amounts(agency, old, new) == [5_00, 5_00]
+
+
 def test_a_second_run_carries_what_was_posted_since(charts: Charts, agency: Agency):
     old, new = charts.account("a"), charts.account("b")
     agency.open_year(NEXT)
@@ -278,7 +303,7 @@ def unit(books: Books) -> Ending:
     return Ending(books)
 
 
-def _lines(unit: Ending, year: int, *lines: Any) -> list[str]:
+def _lines(unit: Unit, year: int, *lines: Any) -> list[str]:
     """Active lines of a year."""
     request = unit.import_request(list(lines), fiscal_year=year)
     draft = call_as(unit.budget.ImportAppropriation, request, unit.token("budget_officer"))
@@ -301,6 +326,37 @@ def test_obligations_go_over_to_the_line_of_the_successor(charts: Charts, unit: 
 
     assert ended.carried.units == 200
     assert unit.figures(after) == (0, 200, 0, 0, 0, 0)
+    assert unit.problems() == []
+
+
+def test_a_projects_codes_may_end_within_its_span(charts: Charts, unit: Ending):
+    old, new = charts.function("a"), charts.function("b")
+    unit.agency.open_year(NEXT + 1)
+    project = unit.import_request([new_line(1_000, function_code=old)], last_fiscal_year=NEXT)
+    draft = call_as(unit.budget.ImportAppropriation, project, unit.token("budget_officer"))
+    call_as(unit.budget.ActivateAppropriation, activation(draft.appropriation), unit.token("budget_authority"))
+    unit.did("ObligateFunds", [an_item(draft.budget_line_ids[0], 200)])
+    charts.follow((old, new), segment=FUNCTION)
+    (after,) = _lines(unit, NEXT + 1, new_line(0, function_code=new))
+
+    ended = unit.ended(fiscal_year=NEXT, opened_on=to_date(date(NEXT + 1, 1, 2)))
+
+    assert ended.carried.units == 200
+    assert unit.figures(after)[1] == 200
+    assert unit.problems() == []
+
+
+def test_a_waiting_slice_of_a_contract_finds_the_line_of_the_successor(charts: Charts, books: Books):
+    unit = Building(books)
+    old, new = charts.function("a"), charts.function("b")
+    (before,) = _lines(unit, YEAR, new_line(500, function_code=old))
+    contract = unit.authorised(unit.contract(before, 100, 200))
+    charts.follow((old, new), segment=FUNCTION)
+
+    (after,) = _lines(unit, NEXT, new_line(500, function_code=new))
+
+    assert unit.now(contract).slices[1].budget_line_id == after
+    assert unit.figures(after)[1] == 200
     assert unit.problems() == []
 
 

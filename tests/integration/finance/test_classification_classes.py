@@ -106,6 +106,50 @@ def test_execution_by_economic_class(classes: Classes, unit: Unit):
     assert originals(classes.execution(unit, "GFSM2014")) == {"21": 7, "22": 140}
 
 
+def test_execution_adds_up_along_the_tree_of_any_segment(classes: Classes, unit: Unit):
+    budgeted(unit)
+    function = {"segment": combination_rule_pb2.CLASSIFICATION_SEGMENT_FUNCTION}
+    account = {"segment": combination_rule_pb2.CLASSIFICATION_SEGMENT_ACCOUNT}
+
+    by_root = classes.execution(unit, "", **function, depth=1)
+
+    # Culture lies under 07; what has no function stands in a row of its own.
+    assert originals(by_root) == {"": 7, HEALTH: 100, CULTURE[:2]: 40}
+    assert originals(classes.execution(unit, "", **function)) == {"": 7, HEALTH: 100, CULTURE: 40}
+    assert all(row.display_name for row in by_root.rows if row.class_code)
+    assert [originals(classes.execution(unit, "", **account, depth=depth)) for depth in (1, 2, 3)] == [
+        {"5": 147},
+        {"5.1": 147},
+        {"5.1.01": 7, "5.1.02": 140},
+    ]
+    assert list(by_root.totals) == list(classes.execution(unit, "COFOG").totals)
+
+
+def test_turnover_adds_up_along_the_tree_of_accounts(classes: Classes, agency: Agency):
+    posted(agency)
+    account = {"segment": combination_rule_pb2.CLASSIFICATION_SEGMENT_ACCOUNT}
+
+    by_root = classes.turnover(agency, "", **account, depth=1)
+
+    assert turned(by_root) == {"1": 63, "7": -63}
+    assert turned(classes.turnover(agency, "", **account, depth=3)) == {"1.1.01": 63, "7.1.01": -63}
+    assert [one.debit for one in by_root.totals] == [one.debit for one in plain(agency).totals]
+
+
+def test_a_report_has_a_scheme_or_a_segment(classes: Classes, unit: Unit):
+    function = {"segment": combination_rule_pb2.CLASSIFICATION_SEGMENT_FUNCTION}
+    for values, field in (
+        ({}, "scheme"),
+        ({"scheme": "COFOG", **function}, "scheme"),
+        ({"scheme": "COFOG", "depth": 1}, "depth"),
+    ):
+        request = reporting_class_pb2.GetExecutionByClassRequest(
+            agency_id=str(unit.agency_id), fiscal_year=YEAR, **values
+        )
+
+        assert refused(classes.stub.GetExecutionByClass, request, unit.token("budget_officer")).fields == (field,)
+
+
 def test_pages_of_a_report_are_its_rows(classes: Classes, unit: Unit):
     budgeted(unit)
     whole = classes.execution(unit, "COFOG")

@@ -21,6 +21,8 @@ from kelola.finance.v1 import (
     exchange_rate_pb2,
     exchange_rate_pb2_grpc,
     payables_pb2,
+    treasury_pb2,
+    treasury_pb2_grpc,
 )
 from services.finance.approval import usecases
 from tests.integration.finance.books import YEAR, Books, rid, rupiah
@@ -37,12 +39,14 @@ from tests.integration.finance.routed import (
     bill,
     bought,
     invoice,
+    payment_run,
     supplementary,
     virement,
     voucher,
 )
-from tests.integration.finance.routing import HEAD, Routes
+from tests.integration.finance.routing import HEAD, Routes, under
 from tests.integration.finance.test_budget_years import Building
+from tests.integration.finance.test_document_status import problems
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ def test_a_document_is_put_in_force_only_after_its_route_and_by_others_than_its_
     build: Callable[[Books], Case],
     prefix: str,
 ):
-    ruled(document_kind, account_prefix=prefix)
+    ruled(document_kind, nodes=under(account=prefix))
     one = build(books)
     step, approver = routes.step(one.document_id), uuid4()
 
@@ -104,7 +108,7 @@ def test_without_a_rule_that_matches_the_two_fixed_persons_hold(
     build: Callable[[Books], Case],
     prefix: str,
 ):
-    ruled(document_kind, account_prefix=prefix, amount_from=rupiah(11))
+    ruled(document_kind, nodes=under(account=prefix), amount_from=rupiah(11))
     one = build(books)
 
     route = refused(routes.approvals.GetApproval, _get(one.document_id), step_token(one))
@@ -121,7 +125,7 @@ def _get(document_id: str) -> approval_pb2.GetApprovalRequest:
 
 def test_a_rule_that_comes_later_neither_frees_a_document_nor_asks_it(ruled: Callable[..., None], books: Books):
     one = supplementary(books)
-    ruled("SUPPLEMENTARY_BUDGET", account_prefix=OBJECT)
+    ruled("SUPPLEMENTARY_BUDGET", nodes=under(account=OBJECT))
 
     own = one.refused(one.maker_id)
     one.act()
@@ -132,7 +136,7 @@ def test_a_rule_that_comes_later_neither_frees_a_document_nor_asks_it(ruled: Cal
 def test_a_document_whose_route_was_rejected_can_only_be_taken_back(
     routes: Routes, ruled: Callable[..., None], books: Books
 ):
-    ruled("VIREMENT", account_prefix=OBJECT)
+    ruled("VIREMENT", nodes=under(account=OBJECT))
     unit = Changing(books)
     giving, receiving = unit.lines_of((OFFICE, 1_000), (INSURANCE, 500))
     change = unit.proposed(unit.transfer(giving, receiving, 10))
@@ -151,7 +155,7 @@ def test_a_document_whose_route_was_rejected_can_only_be_taken_back(
 
 
 def test_a_recalled_document_takes_its_route_with_it(ruled: Callable[..., None], books: Books):
-    ruled("VIREMENT", account_prefix=OBJECT)
+    ruled("VIREMENT", nodes=under(account=OBJECT))
     unit = Changing(books)
     giving, receiving = unit.lines_of((OFFICE, 1_000), (INSURANCE, 500))
     change = unit.proposed(unit.transfer(giving, receiving, 10))
@@ -166,7 +170,7 @@ def test_a_recalled_document_takes_its_route_with_it(ruled: Callable[..., None],
 
 
 def test_an_override_of_a_node_takes_the_rules_of_the_lines_below_it(ruled: Callable[..., None], books: Books):
-    ruled("BUDGET_OVERRIDE", account_prefix=OBJECT)
+    ruled("BUDGET_OVERRIDE", nodes=under(account=OBJECT))
     unit = Changing(books)
     officer = unit.token("budget_officer")
     top = call_as(unit.budget.ImportAppropriation, unit.import_request([new_line(0, line_no=9)]), officer)
@@ -183,7 +187,7 @@ def test_an_override_of_a_node_takes_the_rules_of_the_lines_below_it(ruled: Call
 
 
 def test_what_is_split_off_an_invoice_takes_the_route_of_the_whole(ruled: Callable[..., None], books: Books):
-    ruled("INVOICE", account_prefix=SAFETY, amount_from=rupiah(500_000))
+    ruled("INVOICE", nodes=under(account=SAFETY), amount_from=rupiah(500_000))
     purchase, whole = bought(books, units=4)
     unit, here = purchase.unit, Routes.of(purchase.unit)
     request = payables_pb2.SplitInvoiceRequest(name=whole.name, explanation="six are missing", request_id=rid())
@@ -198,7 +202,7 @@ def test_what_is_split_off_an_invoice_takes_the_route_of_the_whole(ruled: Callab
 
 
 def test_a_foreign_amount_counts_in_the_currency_of_the_books(ruled: Callable[..., None], books: Books):
-    ruled("MULTI_YEAR_AUTHORISATION", account_prefix=OBJECT, amount_from=rupiah(1_500_000))
+    ruled("MULTI_YEAR_AUTHORISATION", nodes=under(account=OBJECT), amount_from=rupiah(1_500_000))
     unit = Building(books)
     (line,) = unit.lines_of((OFFICE, 9_000_000))
     rates = exchange_rate_pb2_grpc.ExchangeRateServiceStub(books.service.channel)
@@ -232,7 +236,7 @@ def test_a_foreign_amount_counts_in_the_currency_of_the_books(ruled: Callable[..
 
 
 def test_the_holder_of_an_imprest_approves_no_route_of_his_own_purchases(ruled: Callable[..., None], books: Books):
-    ruled("IMPREST_VOUCHER", account_prefix=OBJECT)
+    ruled("IMPREST_VOUCHER", nodes=under(account=OBJECT))
     one = voucher(books)
     here = Routes(books, one.agencies)
 
@@ -241,11 +245,49 @@ def test_the_holder_of_an_imprest_approves_no_route_of_his_own_purchases(ruled: 
     assert why.reason == "SAME_PERSON"
 
 
+def test_who_decided_on_the_route_of_an_invoice_releases_no_hold_of_it(ruled: Callable[..., None], books: Books):
+    ruled("INVOICE", nodes=under(account=SAFETY))
+    purchase, first = bought(books, units=4)
+    unit, person = purchase.unit, uuid4()
+    here = Routes.of(unit)
+    twin = purchase.invoiced(2, 50_000, number=first.supplier_invoice_number.lower())
+    here.approved(twin.invoice_id, here.token(HEAD, person_id=person))
+
+    def release(person_id: UUID | None = None) -> tuple[Any, payables_pb2.ReleaseInvoiceHoldRequest, str]:
+        request = payables_pb2.ReleaseInvoiceHoldRequest(name=twin.name, explanation="two alike", request_id=rid())
+        return unit.payables.ReleaseInvoiceHold, request, unit.token("budget_user", person_id=person_id)
+
+    why = refused(*release(person))
+    call_as(*release())
+
+    assert why.reason == "SAME_PERSON"
+
+
+def test_who_decided_on_the_route_of_a_run_may_bring_its_file_to_the_bank(ruled: Callable[..., None], books: Books):
+    """What follows once a document is in force is no separated step: verify (D2) finds nothing in it."""
+    ruled("PAYMENT_RUN", "finance.treasurer")
+    one = payment_run(books)
+    here, person = Routes(books, one.agencies), uuid4()
+    as_treasurer = step_token(one, person, "finance.treasurer")
+    here.approved(one.document_id, as_treasurer)
+    one.act()
+    bank = treasury_pb2_grpc.TreasuryServiceStub(books.service.channel)
+    request = treasury_pb2.ExportPaymentRunRequest(
+        name=f"paymentRuns/{one.document_id}",
+        file_format=treasury_pb2.PAYMENT_FILE_FORMAT_PAIN_001_001_09,
+        request_id=rid(),
+    )
+
+    call_as(bank.ExportPaymentRun, request, as_treasurer)
+
+    assert problems(books, one.document_id) == []
+
+
 # --- who left, and who was faster -------------------------------------------------------------------------------------
 
 
 def test_a_step_of_an_approver_who_left_goes_to_the_deputy(routes: Routes, ruled: Callable[..., None], books: Books):
-    ruled("VIREMENT", "finance.verifier", account_prefix=OBJECT)
+    ruled("VIREMENT", "finance.verifier", nodes=under(account=OBJECT))
     one = virement(books)
     here = Routes(books, one.agencies)
     gone, deputy = uuid4(), uuid4()
@@ -272,7 +314,7 @@ def test_a_step_of_an_approver_who_left_goes_to_the_deputy(routes: Routes, ruled
 def test_a_step_of_an_approver_who_left_without_a_deputy_goes_to_the_escalation_role(
     ruled: Callable[..., None], books: Books
 ):
-    ruled("VIREMENT", "finance.verifier", account_prefix=OBJECT, deadline_days=2, escalation_role=HEAD)
+    ruled("VIREMENT", "finance.verifier", nodes=under(account=OBJECT), deadline_days=2, escalation_role=HEAD)
     one = virement(books)
     here = Routes(books, one.agencies)
     now = datetime.now(UTC)
@@ -317,7 +359,7 @@ def test_of_approvals_at_once_one_wins_and_the_others_are_told(build: Callable[[
 
 def test_one_person_does_not_take_two_parts_at_once(routes: Routes, ruled: Callable[..., None], books: Books):
     """He approves the last step and puts the document in force in the same instant: one of the two is refused."""
-    ruled("VIREMENT", "finance.budget_authority", account_prefix=OBJECT)
+    ruled("VIREMENT", "finance.budget_authority", nodes=under(account=OBJECT))
     for _ in range(6):
         one = virement(books)
         here = Routes(books, one.agencies)

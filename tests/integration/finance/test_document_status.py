@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import grpc
@@ -11,7 +14,8 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from chassis.local.databases import prepare
+from chassis import migrate
+from chassis.local.databases import ServiceDatabase, prepare
 from chassis.local.postgres import PostgresServer
 from chassis.local.services import upgrade
 from chassis.migrate import sqlalchemy_url
@@ -19,13 +23,14 @@ from chassis.testing import call_as, refused
 from kelola.finance.v1 import document_status_pb2, payables_pb2
 from kelola.logistics.v1 import catalog_pb2
 from services.finance.documents import verify
+from services.finance.tables import FinanceTable
 from tests.integration.finance.bank import Bank
 from tests.integration.finance.books import Books, rid
 from tests.integration.finance.changing import SUPPLIES, Changing
 from tests.integration.finance.funds import Unit
 from tests.integration.finance.preparing import Preparing
 from tests.integration.finance.purchase import Purchase
-from tests.integration.finance.routing import CHIEF, HEAD, Routes
+from tests.integration.finance.routing import CHIEF, HEAD, Routes, under
 from tests.integration.finance.test_imprest import Cash
 
 OFFICE, INSURANCE = "5.1.02.02.04", "5.1.02.02.05"
@@ -72,7 +77,7 @@ def test_a_document_without_a_route_says_where_it_is_and_who_has_it(unit: Changi
 
 def test_the_history_tells_who_did_what_when_and_why_also_on_the_route(unit: Changing):
     here = Routes.of(unit)
-    rule = here.rule("VIREMENT", HEAD, account_prefix="5.1.02.02", display_name="Legal office")
+    rule = here.rule("VIREMENT", HEAD, nodes=under(account="5.1.02.02"), display_name="Legal office")
     a, b = unit.lines_of((OFFICE, 100), (INSURANCE, 100))
     change = unit.proposed(unit.transfer(a, b, 10))
     approver = uuid4()
@@ -205,7 +210,7 @@ def test_a_desk_holds_what_waits_for_a_person_and_nothing_that_he_may_not_do(uni
 
 def test_with_a_route_a_document_is_on_the_desk_of_the_step_and_then_of_who_puts_it_in_force(unit: Changing):
     here = Routes.of(unit)
-    rule = here.rule("VIREMENT", HEAD, account_prefix="5.1.02.02", step_number=1)
+    rule = here.rule("VIREMENT", HEAD, nodes=under(account="5.1.02.02"), step_number=1)
     a, b = unit.lines_of((OFFICE, 100), (INSURANCE, 100))
     change = unit.proposed(unit.transfer(a, b, 10))
     here.ended(rule)
@@ -248,7 +253,7 @@ def test_verify_finds_a_document_that_left_control(books: Books):
     """D1 to D3, each by a hand in the database, which no RPC could be."""
     unit = Changing(books)
     here = Routes.of(unit)
-    rule = here.rule("VIREMENT", HEAD, account_prefix="5.1.02.02")
+    rule = here.rule("VIREMENT", HEAD, nodes=under(account="5.1.02.02"))
     a, b = unit.lines_of((OFFICE, 100), (INSURANCE, 100))
     change = unit.proposed(unit.transfer(a, b, 10))
     here.ended(rule)
@@ -287,20 +292,18 @@ def problems(books: Books, document_id: str) -> list[str]:
         return [one.invariant for one in verify.problems(connection) if document_id in one.what]
 
 
-_TAKEN_BACK = """
-    drop trigger who_imported_is_noted on appropriation_import;
-    drop function note_appropriation_import;
-    drop function note_document cascade;
-    drop function document_parts, document_reason;
-    drop table document_state, document_act;
-    drop index ix_approval_step_open;
-    update alembic_version set version_num = 'finance_0016';
-"""
+def migrated_before(database: ServiceDatabase, revision: str, folder: Path) -> None:
+    """Bring a database to the revision before one, `0017_…` for instance."""
+    revisions = Path(str(sys.modules[FinanceTable.__module__].__file__)).parent / "migrations"
+    for one in revisions.iterdir():
+        if one.is_file() and one.name < revision:
+            shutil.copy(one, folder / one.name)
+    migrate.run(database.settings(), FinanceTable, migrations=folder)
 
 
-def test_documents_from_before_the_history_stand_where_they_stood(postgres: PostgresServer):
+def test_documents_from_before_the_history_stand_where_they_stood(postgres: PostgresServer, tmp_path: Path):
     database = prepare(postgres, "finance", name="finance_before_history")
-    upgrade(database.settings())
+    migrated_before(database, "0017", tmp_path)
     ids = [uuid4(), uuid4()]
     agency_id, maker, checker, request_id = uuid4(), uuid4(), uuid4(), uuid4()
     at = datetime(2025, 3, 1, tzinfo=UTC)
@@ -326,8 +329,16 @@ def test_documents_from_before_the_history_stand_where_they_stood(postgres: Post
                 " values (%s, %s, %s, 'FIRST', %s, %s, 0, '{0,0}', %s, '', '')",
                 (request_id, version, agency_id, status, [maker], at),
             )
-        connection.execute(_TAKEN_BACK)
+        connection.execute(
+            "insert into approval_rule (approval_rule_id, document_kind, step_number, display_name, role, approvers,"
+            " amount_currency, amount_from_minor, organisation_prefix, account_prefix, deadline_days, escalation_role,"
+            " legal_source, valid_from)"
+            " select gen_random_uuid(), 'PAYMENT_REQUEST', n, 'x', 'x', 1, 'IDR', 0, o, a, 0, '', 'x', '2025-01-01'"
+            " from (values (1, '', ''), (2, '1.02', ''), (3, '1.02', '5.1')) v (n, o, a)"
+        )
         upgrade(database.settings())
+        rules = connection.execute("select node_segments, node_codes from approval_rule order by step_number")
+        nodes = rules.fetchall()
         states = connection.execute("select document_id, status, document_number, persons from document_state")
         found = {row[0]: row[1:] for row in states}
         acts = connection.execute(
@@ -344,3 +355,4 @@ def test_documents_from_before_the_history_stand_where_they_stood(postgres: Post
     }
     assert acts == [("created", maker, at), ("approved", checker, at + timedelta(days=1))]
     assert walls == (0,)
+    assert nodes == [([], []), (["ORGANISATION"], ["1.02"]), (["ACCOUNT", "ORGANISATION"], ["5.1", "1.02"])]

@@ -15,9 +15,11 @@ from chassis.database import Database, Transactions
 from chassis.testing import Refusal, call_as, refused, wait_until
 from chassis.wire import to_date
 from kelola.finance.v1 import fiscal_calendar_pb2, job_pb2, job_pb2_grpc
+from services.finance import verify
 from services.finance.approval import usecases as approval
 from services.finance.jobs import acts, usecases
 from services.finance.jobs.domain import JobKind
+from services.finance.jobs.proving import ProofFailed
 from services.finance.ledger.refusals import PeriodClosed
 from tests.integration.finance.abroad import Abroad
 from tests.integration.finance.books import YEAR, Agency, Books, line, money, rid
@@ -29,6 +31,7 @@ from tests.integration.finance.test_payables_slips import owed
 TEMPLATES, COMMITMENTS = job_pb2.JOB_KIND_JOURNAL_TEMPLATES, job_pb2.JOB_KIND_FUNDS_REVALUATION
 BALANCES, LATE = job_pb2.JOB_KIND_BALANCE_REVALUATION, job_pb2.JOB_KIND_LATE_INTEREST
 ESCALATION = job_pb2.JOB_KIND_APPROVAL_ESCALATION
+PROOFS = job_pb2.JOB_KIND_PROOFS
 DONE, PARTLY = job_pb2.JOB_RUN_STATUS_DONE, job_pb2.JOB_RUN_STATUS_PARTLY_DONE
 NOTHING, FAILED = job_pb2.JOB_RUN_STATUS_NOTHING_TO_DO, job_pb2.JOB_RUN_STATUS_FAILED
 
@@ -320,6 +323,53 @@ def test_a_refused_round_is_raised_and_on_record(jobs: Jobs, monkeypatch: pytest
 
     (run,) = jobs.log(COMMITMENTS)
     assert (run.status, run.error_reason, run.attempt_count) == (FAILED, "PERIOD_CLOSED", 2)
+
+
+def test_a_forged_balance_is_found_by_the_days_proofs_and_told_until_it_is_put_right(
+    books: Books, caplog: pytest.LogCaptureFixture
+):
+    unit = Unit(books)
+    (budget_line,) = unit.lines(40_000_000)
+    unit.allotted()
+    unit.debited(unit.ordered([owed(unit, budget_line).payable_id]))
+    jobs, today = Jobs(unit.agency), datetime.now(UTC).date()
+    forge = "update account_balance set debit_minor = debit_minor + %s where agency_id = %s and debit_minor > 0"
+
+    sound = jobs.run(PROOFS, today)
+    with psycopg.connect(books.superuser_url) as connection:
+        connection.execute(forge, (1, unit.agency_id))
+    failed = jobs.ended(jobs.asked(jobs.asking(PROOFS, today)))
+    with psycopg.connect(books.superuser_url) as connection:
+        # A day goes by.
+        connection.execute("update proof_clock set proved_on = proved_on - 1 where entity_id = %s", (unit.agency_id,))
+    with pytest.raises(ProofFailed):
+        jobs.by_service(JobKind.PROOFS, today)
+    with psycopg.connect(books.superuser_url) as connection:
+        connection.execute(forge, (-1, unit.agency_id))
+    jobs.by_service(JobKind.PROOFS, today)
+
+    assert (sound.status, sound.done_count) == (DONE, len(verify.PROOFS_OF_AN_AGENCY))
+    assert f"I3: agency {unit.agency_id}" in failed.error.message
+    assert [(one.status, one.error_reason) for one in reversed(jobs.log(PROOFS))] == [
+        (DONE, ""),
+        (FAILED, "PROOF_FAILED"),
+        (FAILED, "PROOF_FAILED"),
+        (DONE, ""),
+    ]
+    assert jobs.kinds()[PROOFS].next_due_on == to_date(today + timedelta(1))
+    assert caplog.text.count("the books of an agency do not hold") == 2
+
+
+def test_a_treasurys_books_are_proved_by_themselves(books: Books):
+    unit = Unit(books)
+    (budget_line,) = unit.lines(40_000_000)
+    unit.allotted()
+    unit.ordered([owed(unit, budget_line).payable_id])
+    jobs = Jobs(unit.treasury)
+
+    run = jobs.run(PROOFS, datetime.now(UTC).date())
+
+    assert run.status == DONE
 
 
 def test_who_may_run_a_job_and_when(books: Books, jobs: Jobs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -79,6 +80,28 @@ def test_every_line_of_the_published_budget_goes_in_and_the_sums_are_those_of_th
     assert {unit: stored[agency.agency_id][:2] for unit, agency in agencies.items()} == expected
     assert sum(count for count, _, _ in stored.values()) == 1_926
     assert sum(zeros for _, _, zeros in stored.values()) == 10, "lines of nothing are lines too"
+
+
+def test_the_lines_of_a_project_are_loaded_with_its_last_year(
+    books: Books, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    agency = books.agency()
+    system = system_of(books, books.token([agency.agency_id], "finance.budget_officer"), monkeypatch)
+    rows = given_lines(BUDGET, [line("5.1.02.01.01"), replace(line("5.1.02.01.01"), line_no=2)], FUND, "IDR")
+
+    # One line a call: the second finds the draft that the first opened, and its span.
+    batch = appropriation(str(agency.agency_id), YEAR, "DPA-P", "IDR", 1, YEAR + 2)
+    result = Loader(system, batch, "budget_officer").load(rows, tmp_path / "errors", show_progress=False)
+    system.close()
+
+    assert (result.loaded, result.refused) == (2, 0)
+    kept = agency.row(
+        "select array_agg(distinct array[fiscal_year, last_fiscal_year]) from budget_line where agency_id = %s",
+        agency.agency_id,
+    )
+    assert kept == ([[YEAR, YEAR + 2]],)
+    with pytest.raises(ValueError, match=f"--last-fiscal-year {YEAR} is not after --fiscal-year {YEAR}"):
+        appropriation(str(agency.agency_id), YEAR, "DPA-P", "IDR", 1, YEAR)
 
 
 def sums_of(books: Books, agencies: list[UUID]) -> dict[UUID, tuple[int, int, int]]:

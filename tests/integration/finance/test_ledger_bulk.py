@@ -17,6 +17,7 @@ from google.type import money_pb2
 from chassis.testing import call_as, refused
 from chassis.wire import from_money
 from kelola.finance.v1 import ledger_events_pb2, ledger_pb2
+from services.finance.ledger import entrypoints
 from tests.integration.finance.books import EXPENSE, PAYABLE, YEAR, Agency, Books, line, rid
 
 WRITERS = 32
@@ -279,6 +280,25 @@ def test_a_thousand_entries_on_a_line_that_runs_dry_are_judged_in_order(agency: 
 
     assert verdicts == ["POSTED"] * 428 + ["BUDGET_EXCEEDED"] * 572
     assert agency.expended(budget_line_id) == 428 * 7
+
+
+def test_every_entry_of_a_stream_has_its_verdict_however_many_are_refused(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(entrypoints, "REFUSALS_MAX", 2)
+    right = agency.entry(line("1.1.01.07", 5), line("7.1.01.01", None, 5))
+    wrong = agency.entry(line("1.1.01.07", 5), line("7.1.01.01", None, 6))
+    entries = [wrong, right, wrong, wrong, right, wrong]
+    requests = [ledger_pb2.ImportJournalEntriesRequest(journal_entry=entry, request_id=rid()) for entry in entries]
+
+    reply = call_as(agency.books.ledger.ImportJournalEntries, iter(requests), agency.accountant)
+
+    assert (reply.posted_count, reply.refused_count) == (2, 4)
+    assert [(one.position, reason(one.status)) for one in reply.refusals] == [
+        (1, "JOURNAL_UNBALANCED"),
+        (3, "JOURNAL_UNBALANCED"),
+    ]
+    assert list(reply.further_refused_positions) == [4, 6]
 
 
 def test_an_amount_beyond_64_bits_is_one_refusal_and_the_stream_goes_on(agency: Agency):

@@ -71,6 +71,7 @@ def test_spending_more_than_the_line_has_is_refused_with_all_figures(agency: Age
     assert figures["budget_line_id"] == str(budget_line_id)
     assert (figures["asked"], figures["available"], figures["short_by"]) == ("301", "300", "1")
     assert (figures["revised"], figures["expended"]) == ("1000", "700")
+    assert figures["biggest_users"] == "JOURNAL_ENTRY by hand IDR 700"
     assert agency.expended(budget_line_id) == 700
     agency.post(agency.spending(budget_line_id, 300))
 
@@ -107,7 +108,9 @@ def test_the_debt_of_an_expense_names_the_same_budget_line(agency: Agency):
 
 
 def test_control_accounts_refuse_manual_entries(agency: Agency):
-    for code in ("1.1.12", "2.1.06.02", "2.1.06.90", "1.1.01.01", "3.1.03.01"):
+    inventory, bank, imprest, advances, pair = "1.1.12", "1.1.01.01", "1.1.01.03", "1.1.09.05", "3.1.03.01"
+    payables, not_invoiced, retention, payroll = "2.1.06.02", "2.1.06.90", "2.1.06.91", "2.1.06.01.01"
+    for code in (inventory, bank, imprest, advances, pair, payables, not_invoiced, retention, payroll):
         refusal = agency.refused(agency.entry(line(code, debit=5), line("2.2.04.01", credit=5)))
 
         assert refusal.reason == "ACCOUNT_CONTROLLED", code

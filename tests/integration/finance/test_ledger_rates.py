@@ -7,6 +7,7 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type import decimal_pb2
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlmodel import Session
 
 from chassis.database import Database, sqlalchemy_url
@@ -24,6 +25,8 @@ from kelola.finance.v1 import exchange_rate_pb2, exchange_rate_pb2_grpc, ledger_
 from services.finance.ledger import usecases as posting
 from services.finance.ledger import verify
 from services.finance.ledger.domain import Basis, JournalEntry, Line
+from services.finance.ledger.rates import usecases
+from services.finance.ledger.rates.domain import Rate, RateKind
 from tests.integration.finance.books import FUND, YEAR, Agency, Books, line, minor, money, rid
 
 MIDDLE = exchange_rate_pb2.EXCHANGE_RATE_KIND_MIDDLE
@@ -134,6 +137,23 @@ def test_the_rate_of_the_day_holds_else_the_last_known_one_for_ten_days(rates: R
         refusal = rates.missing(currency, day)
         assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EXCHANGE_RATE_MISSING")
         assert refusal.metadata["on"] == str(day)
+
+
+def test_of_two_writers_of_a_rate_the_one_that_wrote_last_holds(rates: Rates, currency: str):
+    day = date(YEAR, 3, 31)
+    (database,) = [one for one in rates.agency.books.service.container.dependencies if isinstance(one, Database)]
+    assert database.transactions is not None
+    late = Rate(uuid4(), currency, "IDR", day, RateKind.MIDDLE, Decimal("15450"), "a bank")
+
+    with database.transactions.work((), subject="test") as session:
+        # Begun before the other one, and through after it.
+        session.execute(text("select transaction_timestamp()"))
+        rates.record(rates.rate(currency, day, "15400"))
+        (recorded,) = usecases.record(session, [late], person_id=uuid4())
+
+    assert recorded.corrects is not None
+    assert recorded.corrects.rate == Decimal("15400")
+    assert rates.get(currency, day).exchange_rate.rate.value == "15450"
 
 
 def test_a_correction_adds_a_row_and_what_was_known_before_can_be_asked_for(rates: Rates, currency: str):

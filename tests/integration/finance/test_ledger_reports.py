@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -155,6 +155,65 @@ def test_n23_what_was_known_when(books: Books):
     assert from_date(posted.accounting_on) == date(YEAR, 4, 1)
     assert from_date(posted.effective_on) == date(YEAR, 3, 31)
     assert agency.balances(as_of=march)["1.1.01.07"] == 7_000, "the closed month stays as published"
+    assert agency.balances(as_of=to_date(date(YEAR, 4, 30)))["1.1.01.07"] == 7_000 - 3_000, "April has the -30"
+
+
+def test_n23_statement_and_entries_show_what_was_known_when(books: Books):
+    # Domain rules §7: what was known before an entry was reversed shows it unreversed, on every page of an answer.
+    agency = books.agency(open_to=4)
+    entry = transfer(agency, 100, date(YEAR, 3, 30))
+    later = transfer(agency, 5, date(YEAR, 3, 31))
+    between, long_ago, tomorrow = (horizon(agency), *(datetime.now(UTC) + timedelta(days=days) for days in (-1, 1)))
+    asked = statement_request(agency, known_at=to_timestamp(tomorrow), page_size=1)
+    first = call_as(books.ledger.ListAccountStatement, asked, agency.accountant)
+    reversing = ledger_pb2.ReverseJournalEntryRequest(name=entry.name, reason="twice", request_id=rid())
+    reversal = call_as(books.ledger.ReverseJournalEntry, reversing, agency.accountant).journal_entry
+    after = horizon(agency)
+
+    asked.page_token = first.next_page_token
+    second = call_as(books.ledger.ListAccountStatement, asked, agency.accountant)
+
+    assert (second.known_at, minor(second.closing_balance)) == (first.known_at, 10_500), (
+        "no more than on the first page"
+    )
+    assert lines_known(agency, long_ago) == ([], 0)
+    assert lines_known(agency, between) == ([(entry.name, 10_000), (later.name, 10_500)], 10_500)
+    assert lines_known(agency, between, page_size=1)[1] == 10_500
+    assert lines_known(agency, after)[1] == 500 == agency.balances()["1.1.01.07"]
+    assert entries_known(agency, long_ago) == {}
+    assert entries_known(agency, between) == {entry.name: "", later.name: ""}
+    assert entries_known(agency, after) == {
+        entry.name: reversal.journal_entry_id,
+        later.name: "",
+        reversal.name: "",
+    }
+
+
+def lines_known(agency: Agency, at: datetime, page_size: int = 50) -> tuple[list[tuple[str, int]], int]:
+    """The statement as known at an instant, page by page: (entry, balance after it), and what it closes with."""
+    shown, token = [], ""
+    while True:
+        request = statement_request(agency, known_at=to_timestamp(at), page_size=page_size, page_token=token)
+        reply = call_as(agency.books.ledger.ListAccountStatement, request, agency.accountant)
+        assert reply.known_at == to_timestamp(at)
+        shown += [(f"journalEntries/{one.journal_entry_id}", minor(one.balance)) for one in reply.lines]
+        token = reply.next_page_token
+        if not token:
+            return shown, minor(reply.closing_balance)
+
+
+def entries_known(agency: Agency, at: datetime) -> dict[str, str]:
+    """By name, the entries that were known at an instant, with what was known to have reversed them."""
+    shown, token = {}, ""
+    while True:
+        request = ledger_pb2.ListJournalEntriesRequest(
+            agency_id=str(agency.agency_id), known_at=to_timestamp(at), page_size=1, page_token=token
+        )
+        reply = call_as(agency.books.ledger.ListJournalEntries, request, agency.accountant)
+        shown |= {one.name: one.reversed_by_journal_entry_id for one in reply.journal_entries}
+        token = reply.next_page_token
+        if not token:
+            return shown
 
 
 def horizon(agency: Agency) -> datetime:

@@ -15,7 +15,7 @@ from chassis.database import Database
 from chassis.testing import call_as, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import journal_template_pb2, journal_template_pb2_grpc, ledger_pb2
-from services.finance.ledger.schedule import store, usecases
+from services.finance.ledger.schedule import domain, store, usecases
 from tests.integration.finance.books import EXPENSE, PAYABLE, YEAR, Agency, Books, line, minor, rid
 
 POSTED = journal_template_pb2.SCHEDULED_ENTRY_STATUS_POSTED
@@ -176,6 +176,25 @@ def test_what_is_refused_is_told_tried_again_and_posted_once(books: Books):
     assert agency.expended(budget_line_id) == 800
 
 
+def test_what_is_refused_again_and_again_keeps_nothing_else_from_being_posted(
+    agency: Agency, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(domain, "RUN_MAX", 2)
+    # Two days of a year that has no books, as many as one run takes.
+    last = to_date(date(YEAR - 2, 12, 31))
+    schedule.template(first_due_on=to_date(date(YEAR - 2, 11, 30)), last_due_on=last)
+    schedule.template(first_due_on=to_date(date(YEAR, 1, 31)), last_due_on=to_date(date(YEAR, 1, 31)))
+
+    first = schedule.run(date(YEAR, 3, 1))
+    second = schedule.run(date(YEAR, 3, 1))
+    third = schedule.run(date(YEAR, 3, 1))
+
+    assert [one.status for one in first] == [REFUSED, REFUSED]
+    assert [one.status for one in second] == [REFUSED, POSTED]
+    assert [one.status for one in third] == [REFUSED, REFUSED]
+    assert agency.balances()[CASH] == 5_00
+
+
 def test_a_template_ends_and_is_listed(agency: Agency, schedule: Schedule):
     template = schedule.template()
     schedule.run(date(YEAR, 2, 28))
@@ -200,6 +219,18 @@ def test_a_template_ends_and_is_listed(agency: Agency, schedule: Schedule):
     rest = call_as(schedule.stub.ListJournalTemplates, request, agency.accountant)
     assert [one.description for one in (*page.journal_templates, *rest.journal_templates)] == ["another", "monthly"]
     assert [one.account_code for one in rest.journal_templates[0].lines] == [CASH, REVENUE]
+
+
+def test_a_template_made_by_mistake_is_ended_before_its_first_day(schedule: Schedule, agency: Agency):
+    template = schedule.template()
+    request = journal_template_pb2.EndJournalTemplateRequest(
+        name=template.name, last_due_on=to_date(date(YEAR, 1, 30)), request_id=rid()
+    )
+
+    ended = call_as(schedule.stub.EndJournalTemplate, request, agency.accountant).journal_template
+
+    assert not ended.HasField("next_due_on")
+    assert schedule.run(date(YEAR, 12, 31)) == []
 
 
 def test_a_template_that_could_never_be_posted_is_refused_at_once(agency: Agency, schedule: Schedule):

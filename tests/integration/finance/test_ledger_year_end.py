@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, text
 
 from chassis.database import sqlalchemy_url
 from chassis.testing import call_as, refused
@@ -22,7 +22,8 @@ from kelola.finance.v1 import (
 )
 from kelola.finance.v1 import fiscal_closing_pb2_grpc as closing_grpc
 from services.finance.ledger import verify
-from tests.integration.finance.books import YEAR, Agency, Books, line, minor, money, rid
+from services.finance.ledger.yearend import verify as year_end_verify
+from tests.integration.finance.books import FUND, YEAR, Agency, Books, line, minor, money, rid
 from tests.integration.finance.funds import Unit
 
 CASH, REVENUE, EQUITY = "1.1.01.07", "7.1.01.01", "3.1.01.01"
@@ -128,6 +129,24 @@ def test_the_budget_basis_goes_to_the_realised_surplus_and_its_estimates_back(bo
     assert results(closing) == {("3.1.02.05", "IDR"): -1_000}
     assert set(agency.balances(**budget).values()) == {0}
     assert agency.balances(**budget, without_closing=True)["3.1.02.03"] == -1_000_00
+    with create_engine(sqlalchemy_url(books.superuser_url)).connect() as connection:
+        assert left_standing(connection, agency) == []
+        connection.execute(
+            text(
+                "update account_balance set credit_minor = credit_minor + 7"
+                " where agency_id = :agency_id and account_code = '3.1.02.03' and period_number = 13"
+            ),
+            {"agency_id": agency.agency_id},
+        )
+        assert left_standing(connection, agency) == [
+            f"agency {agency.agency_id}, fund {FUND}, end of {YEAR}: appropriations of 7 minor units of IDR stand on, "
+            "projects have 0"
+        ]
+        connection.rollback()
+
+
+def left_standing(connection: Connection, agency: Agency) -> list[str]:
+    return [one.what for one in year_end_verify.problems(connection) if str(agency.agency_id) in one.what]
 
 
 def test_journals_of_outside_origin_are_closed_in_each_currency_by_itself(agency: Agency, year_end: YearEnd):

@@ -34,7 +34,7 @@ class Credits:
         if units:
             line.quantity.CopyFrom(quantity(units))
         if net:
-            line.net.CopyFrom(rupiah(net))
+            line.net.CopyFrom(self.purchase.money(net * 100))
         note = credit_note_pb2.CreditNote(
             **{
                 "agency_id": str(self.unit.agency_id),
@@ -43,7 +43,7 @@ class Credits:
                 "kind": kind,
                 "credited_on": to_date(date(YEAR, 3, 16)),
                 "lines": [line],
-                "total": rupiah(total),
+                "total": self.purchase.money(total * 100),
                 **values,
             }
         )

@@ -125,9 +125,13 @@ def test_it_is_paid_as_every_other_payable_together_with_the_invoice(late: Late)
 def test_each_day_is_charged_once_and_all_charges_come_to_the_whole(late: Late):
     first = late.proposed(TEN_LATE)
     same = late.refused(TEN_LATE)
+    # Were the first one refused, a second one would leave its days out.
+    undecided = late.refused(THIRTY_LATE)
+    late.approved(first)
     second = late.proposed(THIRTY_LATE)
 
     assert same.reason == "LATE_INTEREST_CHARGED"
+    assert (undecided.reason, undecided.metadata["pending_from"]) == ("LATE_INTEREST_PENDING", f"{YEAR}-04-14")
     assert second.from_on == to_date(date(YEAR, 4, 24))
     minor = [one.amount.units * 100 + one.amount.nanos // 10**7 for one in (first, second)]
     assert sum(minor) == interest(30)

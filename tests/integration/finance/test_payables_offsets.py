@@ -161,6 +161,12 @@ def test_goods_that_come_again_keep_their_funds_obligated(offsets: Offsets):
     after = offsets.unit.figures(offsets.first_line)
     assert [b - a for a, b in zip(before, after, strict=True)] == [0, 100_000, 0, 0, -100_000, 0]
     assert offsets.unit.problems() == []
+    # What was set off counts as taken back: the goods that come again are matched.
+    offsets.credits.purchase.accepted(2)
+    again = offsets.credits.purchase.invoiced(2, 50_000)
+    assert again.status == payables_pb2.INVOICE_STATUS_MATCHED
+    offsets.credits.purchase.approved(again)
+    assert offsets.unit.problems() == []
 
 
 def test_another_creditors_or_a_requested_payable_is_not_set_off(offsets: Offsets):

@@ -13,7 +13,7 @@ from chassis.testing import call_as, refusal, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import payables_events_pb2, payables_pb2
 from tests.integration.finance.books import YEAR, Books, rid, rupiah
-from tests.integration.finance.funds import OFFICERS, Unit
+from tests.integration.finance.funds import OFFICERS, Unit, a_statement
 from tests.integration.finance.purchase import Purchase, rupiah_of
 
 
@@ -41,7 +41,9 @@ def verified(unit: Unit, name: str) -> payables_pb2.VerifyPaymentRequestRequest:
 
 
 def authorised(unit: Unit, name: str) -> payables_pb2.AuthorisePaymentRequestRequest:
-    return payables_pb2.AuthorisePaymentRequestRequest(name=name, request_id=rid())
+    return payables_pb2.AuthorisePaymentRequestRequest(
+        name=name, request_id=rid(), statement_of_responsibility=a_statement()
+    )
 
 
 def events(books: Books, key: str) -> list[str]:

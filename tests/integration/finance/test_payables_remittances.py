@@ -14,9 +14,10 @@ from chassis.testing import Refusal, call_as, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import payables_pb2, withholding_remittance_pb2_grpc
 from kelola.finance.v1 import withholding_remittance_pb2 as pb
+from services.finance.payables.remittances import domain
 from tests.integration.finance.bank import CASH, Bank, end_to_end, entry, pain_002
 from tests.integration.finance.books import FUND, YEAR, Books, rid
-from tests.integration.finance.funds import Unit
+from tests.integration.finance.funds import Unit, a_statement
 from tests.integration.finance.purchase import Purchase, rupiah_of
 
 WHT_VAT, WHT_PPH22, TRANSIT = "2.1.01.06.01", "2.1.01.05.02", "2.1.07.90"
@@ -82,9 +83,12 @@ class Remitting:
             request_id=rid(),
         )
         name = call_as(unit.payables.CreatePaymentRequest, request, unit.token("expenditure_treasurer")).name
-        for step, by in (("Verify", "verifier"), ("Authorise", "budget_user")):
-            message = getattr(payables_pb2, f"{step}PaymentRequestRequest")(name=name, request_id=rid())
-            call_as(getattr(unit.payables, f"{step}PaymentRequest"), message, unit.token(by))
+        verify = payables_pb2.VerifyPaymentRequestRequest(name=name, request_id=rid())
+        call_as(unit.payables.VerifyPaymentRequest, verify, unit.token("verifier"))
+        authorise = payables_pb2.AuthorisePaymentRequestRequest(
+            name=name, request_id=rid(), statement_of_responsibility=a_statement(MONTH_END)
+        )
+        call_as(unit.payables.AuthorisePaymentRequest, authorise, unit.token("budget_user"))
         issue = unit.issue(name, MONTH_END)
         return unit.numbered(
             call_as(unit.payables.IssuePaymentOrder, issue, unit.token("treasurer")).payment_order.name
@@ -113,6 +117,20 @@ def test_a_remittance_collects_what_paid_orders_withheld_of_its_kind(remitting: 
     assert remitting.bank.problems() == []
 
 
+def test_a_remittance_takes_the_oldest_up_to_its_limit_and_the_next_one_the_rest(
+    remitting: Remitting, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(domain, "ITEMS_MAX", 1)
+    remitting.paid()
+
+    first, second = remitting.proposed(), remitting.proposed()
+
+    orders = [item.payment_order_id for one in (first, second) for item in one.items]
+    assert len(set(orders)) == 2
+    assert remitting.refused().reason == "NOTHING_TO_REMIT"
+    assert remitting.bank.problems() == []
+
+
 def test_it_leaves_through_the_banks_file_and_moves_no_funds(remitting: Remitting):
     figures = remitting.unit.figures(remitting.line)
     one = remitting.approved(remitting.proposed())
@@ -130,6 +148,42 @@ def test_it_leaves_through_the_banks_file_and_moves_no_funds(remitting: Remittin
     assert remitting.bank.balance(TRANSIT) == 0
     assert remitting.seen(one).status == pb.WITHHOLDING_REMITTANCE_STATUS_REMITTED
     assert remitting.unit.figures(remitting.line) == figures
+    assert remitting.bank.problems() == []
+
+
+def test_a_receipt_is_recorded_once_after_the_debit_and_is_of_one_remittance(remitting: Remitting):
+    one, other = (remitting.approved(remitting.proposed(code)) for code in ("VAT", "PPH22"))
+    token = remitting.bank.token("treasurer")
+
+    def receipt(of: pb.WithholdingRemittance, number: str, on: date = MONTH_END) -> Any:
+        return pb.RecordWithholdingRemittanceReceiptRequest(
+            name=of.name, receipt_number=number, received_on=to_date(on), request_id=rid()
+        )
+
+    record = remitting.stub.RecordWithholdingRemittanceReceipt
+    before = refused(record, receipt(one, "9F3A27C1D05B8E64"), token)
+    for remittance in (one, other):
+        remitting.unit.debited(remitting.ordered(remittance), value_date=to_date(MONTH_END))
+    early = refused(record, receipt(one, "9F3A27C1D05B8E64", date(YEAR, 3, 30)), token)
+    done = call_as(record, receipt(one, "9F3A27C1D05B8E64"), token).withholding_remittance
+    again = call_as(record, receipt(one, "9F3A27C1D05B8E64"), token).withholding_remittance
+    second = refused(record, receipt(one, "0000000000000001"), token)
+    taken = refused(record, receipt(other, "9F3A27C1D05B8E64"), token)
+
+    assert (before.reason, early.reason) == ("OUT_OF_TURN", "INVALID_ARGUMENT")
+    assert (done.receipt_number, done.received_on) == ("9F3A27C1D05B8E64", to_date(MONTH_END))
+    assert again == done
+    assert second.reason == "REMITTANCE_RECEIPT_RECORDED"
+    assert (taken.reason, taken.metadata["withholding_remittance_id"]) == (
+        "REMITTANCE_RECEIPT_KNOWN",
+        one.withholding_remittance_id,
+    )
+    with psycopg.connect(remitting.unit.books.superuser_url) as connection:
+        told = connection.execute(
+            "select count(*) from outbox where type = 'kelola.finance.v1.WithholdingReceiptRecorded' and key = any(%s)",
+            ([one.withholding_remittance_id, other.withholding_remittance_id],),
+        ).fetchone()
+    assert told == (1,)
     assert remitting.bank.problems() == []
 
 

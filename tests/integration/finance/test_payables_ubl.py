@@ -13,16 +13,18 @@ import pytest
 from chassis.testing import Refusal, call_as, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import (
+    billing_pb2,
     credit_note_pb2,
     credit_note_pb2_grpc,
     invoice_document_pb2,
     invoice_document_pb2_grpc,
     payables_pb2,
 )
-from tests.integration.finance.books import YEAR, Books, rid
+from tests.integration.finance.books import YEAR, Books, minor, rid
 from tests.integration.finance.funds import Unit
 from tests.integration.finance.purchase import Purchase, rupiah_of
-from tests.unit.finance.ubl_samples import BilledLine, document
+from tests.integration.finance.works import Contract
+from tests.unit.finance.ubl_samples import Adjusted, BilledLine, document
 
 
 class Inbox:
@@ -53,7 +55,9 @@ class Inbox:
         return refused(self.stub.ImportInvoiceDocument, self.request(text, **values), self.clerk)
 
     def invoice(self, taken: invoice_document_pb2.ImportInvoiceDocumentResponse) -> payables_pb2.Invoice:
-        name = f"invoices/{taken.invoice_document.invoice_id}"
+        return self.invoice_named(f"invoices/{taken.invoice_document.invoice_id}")
+
+    def invoice_named(self, name: str) -> payables_pb2.Invoice:
         return call_as(self.unit.payables.GetInvoice, payables_pb2.GetInvoiceRequest(name=name), self.clerk)
 
 
@@ -156,6 +160,65 @@ def test_each_mismatch_names_its_term(unit: Unit, purchase: Purchase):
         assert (refusal.reason, refusal.metadata["terms"]) == ("UBL_MISMATCH", term)
     other = inbox.refused(billed(purchase), purchase_order_id=str(uuid4()))
     assert other.metadata["terms"] == "BT-13"
+
+
+def test_allowances_and_freight_are_shared_over_the_lines_and_are_a_part_of_the_price(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    line = BilledLine("10", "1000000", "1", adjusted=(Adjusted("30000", percent="0.3", base="10000000"),))
+    cheaper = document([line], order=purchase.number, adjusted=[Adjusted("100000"), Adjusted("20000.01", charge=True)])
+
+    invoice = inbox.invoice(inbox.taken(cheaper))
+    payable = purchase.approved(invoice)
+
+    (kept,) = invoice.lines
+    # 10 000 000 less 30 000 on the line, less 100 000 and with 20 000.01 freight of the document.
+    assert (invoice.status, minor(kept.adjustment)) == (payables_pb2.INVOICE_STATUS_MATCHED, -109_999_99)
+    assert minor(payable.amount) == minor(invoice.total) == 989_000_001 + 108_790_000
+    (approved,) = inbox.invoice_named(invoice.name).lines
+    assert minor(approved.variance) == minor(invoice.total) - 1_110_000_000
+    unit.debited(unit.ordered([payable.payable_id]))
+    assert unit.problems() == []
+
+
+def test_a_charge_beyond_the_tolerance_is_held_as_a_price(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    freight = document(
+        [BilledLine("10", "1000000", "1")], order=purchase.number, adjusted=[Adjusted("250000", charge=True)]
+    )
+
+    invoice = inbox.invoice(inbox.taken(freight))
+
+    assert [hold.reason for hold in invoice.holds] == [payables_pb2.INVOICE_HOLD_REASON_PRICE]
+    assert minor(invoice.holds[0].excess_amount) == 250_000_00
+
+
+def test_what_is_prepaid_is_what_the_bill_recovers_of_the_contracts_advance(unit: Unit):
+    inbox, contract = Inbox(unit), Contract(unit, 1_000)
+    contract.paid(contract.prepaid(200).payable_id)
+    number = contract.terms.contract_number
+    wanted = {"contract": number, "seller": contract.terms.supplier_id}
+    line = [BilledLine("4", "100", rate="0")]
+
+    without = inbox.refused(document(line, **wanted))
+    other = inbox.refused(document(line, prepaid="79", **wanted))
+    unknown = inbox.refused(document(line, contract="SPK/none"))
+    taken = inbox.taken(document(line, prepaid="80", **wanted))
+
+    assert [one.metadata["terms"] for one in (without, other, unknown)] == ["BT-113", "BT-113", "BT-12"]
+    assert f"the advance of contract {number} (IDR 200 not recovered) this bill recovers IDR 80" in other.message
+    request = billing_pb2.GetBillRequest(name=f"bills/{taken.invoice_document.bill_id}")
+    bill = call_as(contract.billing.GetBill, request, inbox.clerk)
+    assert (bill.bill_number, minor(bill.gross)) == ("INV-2025-001", 400_00)
+    certified = call_as(contract.billing.CertifyBill, contract.certification(bill), unit.token("budget_user")).bill
+    assert minor(certified.lines[0].recovered) == 80_00
+    assert unit.problems() == []
+
+
+def test_a_prepaid_amount_on_an_order_is_refused_with_what_to_do(unit: Unit, purchase: Purchase):
+    refusal = Inbox(unit).refused(billed(purchase, prepaid="1000000"))
+
+    assert refusal.metadata["terms"] == "BT-113"
+    assert "name the contract (BT-12)" in refusal.message
 
 
 def test_unsafe_wrong_or_huge_documents_are_refused_by_name(unit: Unit, purchase: Purchase):

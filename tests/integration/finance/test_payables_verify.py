@@ -91,6 +91,11 @@ BROKEN = {
         "F5",
         "update payable set amount_minor = amount_minor + 1 where payable_id = :owed",
     ),
+    "a payable of another amount together with its part": (
+        "F5",
+        "update payable set amount_minor = amount_minor - 1 where payable_id = :owed;"
+        " update payable_part set amount_minor = amount_minor - 1 where payable_id = :owed",
+    ),
     "an order whose net is too high": (
         "I5",
         "update payment_order set net_minor = net_minor + 1, gross_minor = gross_minor + 1"

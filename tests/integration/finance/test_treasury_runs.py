@@ -8,14 +8,16 @@ from datetime import date
 from uuid import uuid4
 
 import grpc
+import psycopg
 import pytest
 
-from chassis.testing import call_as, refusal
+from chassis.testing import call_as, refusal, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import payables_pb2, treasury_pb2
 from tests.integration.finance.bank import DAY, P03, Bank, end_to_end, rupiah
 from tests.integration.finance.books import YEAR, Books, rid
 from tests.integration.finance.funds import Unit
+from tests.integration.finance.purchase import Purchase
 
 
 @pytest.fixture
@@ -93,6 +95,31 @@ def test_the_cash_limit_counts_orders_and_lists_what_stays_out(bank: Bank, line:
     assert [one.order_number for one in run.instructions] == [orders[0].order_number, orders[2].order_number]
     assert omitted(run) == {orders[1].payment_order_id: "OVER_CASH_LIMIT"}
     assert run.total.units == 400_000
+
+
+def test_no_order_leaves_before_it_has_its_number(bank: Bank, line: str):
+    unit = bank.unit
+    purchase = Purchase(unit, line, 1, 100_000).issued()
+    purchase.accepted(1)
+    payable = purchase.approved(purchase.invoiced(1, 100_000))
+    bank.payee(payable.creditor)
+    authorised = unit.payment_authorised([payable.payable_id])
+    # The numberer waits for the series' row as long as this transaction has it.
+    with psycopg.connect(unit.books.superuser_url) as series:
+        series.execute(
+            "insert into number_series (entity_id, kind, year, last_number) values (%s, 'PAYMENT_ORDER', %s, 0)",
+            (unit.treasury.agency_id, YEAR),
+        )
+        issued = call_as(unit.payables.IssuePaymentOrder, unit.issue(authorised), unit.token("treasurer")).payment_order
+        alone = bank.refused("CreatePaymentRun", bank.run_request([issued]), "treasurer")
+        debited = refused(unit.payables.RecordBankDebit, unit.debit(issued), unit.token("treasurer"))
+        waits = bank.status(issued)
+        series.rollback()
+
+    assert (issued.order_number, waits) == ("", "UNNUMBERED")
+    assert (alone.reason, alone.metadata) == ("RUN_EMPTY", {"not_payable": "1"})
+    assert debited.reason == "PAYMENT_ORDER_UNNUMBERED"
+    assert bank.run(unit.numbered(issued.name)).instruction_count == 1
 
 
 def test_urgent_orders_go_first(bank: Bank, line: str):

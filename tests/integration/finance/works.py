@@ -20,14 +20,24 @@ MAINTAINED = date(YEAR, 9, 30)
 
 
 class Contract:
-    """A works contract of one line, in whole rupiah or whole units of another currency."""
+    """A works contract of one line, in whole rupiah or whole units of another currency; on a line of its own, released
+    whole, unless one is named."""
 
     def __init__(
-        self, unit: Unit, price: int, *, account: str = WORKS, currency: str = "IDR", budget: int = 0, **terms: Any
+        self,
+        unit: Unit,
+        price: int,
+        *,
+        account: str = WORKS,
+        currency: str = "IDR",
+        budget: int = 0,
+        line: str = "",
+        **terms: Any,
     ) -> None:
-        self.unit, self.price, self.currency = unit, price, currency
-        (self.line,) = unit.lines(budget or price, account=account)
-        unit.allotted()
+        self.unit, self.price, self.currency, self.line = unit, price, currency, line
+        if not line:
+            (self.line,) = unit.lines(budget or price, account=account)
+            unit.allotted()
         self.contract_id, self.line_id = str(uuid4()), str(uuid4())
         self.billing = billing_pb2_grpc.BillingServiceStub(unit.books.service.channel)
         unit.did(

@@ -11,9 +11,9 @@ import pytest
 from chassis.local.databases import ServiceDatabase, prepare
 from chassis.local.postgres import PostgresServer
 from chassis.local.services import upgrade
+from chassis.settings import ServiceSettings
 from chassis.testing import RunningService, TestKeys, running
 from services.hr.service import HrService
-from services.hr.settings import HrSettings
 from tests.integration.hr.office import Office
 from tests.integration.hr.peer_desk import PeerDesk, peer_desk
 
@@ -41,7 +41,7 @@ def building(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory)
     folder: Path = tmp_path_factory.mktemp("keys")
     keys = TestKeys(folder)
     with peer_desk() as (desk, address):
-        settings = HrSettings(
+        settings = ServiceSettings(
             **keys.settings_values("hr"),
             database_app_url=database.app_url,
             database_owner_url=database.owner_url,

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from chassis.database import sqlalchemy_url
+from chassis.settings import ROOT
 from chassis.testing import Refusal, RunningService, TestKeys, call_as, refused, wait_until
 from chassis.wire import to_date
 from kelola.hr.v1 import (
@@ -30,7 +31,7 @@ from kelola.hr.v1 import (
 from services.hr.payroll import pack
 from tests.integration.hr.peer_desk import PeerDesk
 
-PACK = pack.load("id")
+PACK = pack.load(ROOT / "data" / "id")
 OFFICER, MAKER, APPROVER = "hr.officer", "hr.payroll_officer", "hr.payroll_approver"
 _numbers = count(1)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,9 +25,7 @@ from kelola.finance.v1 import budget_pb2, budget_pb2_grpc, payables_pb2, payable
 from kelola.hr.v1 import employee_pb2, payroll_pb2
 from kelola.identity.v1 import person_pb2, person_pb2_grpc
 from services.finance.service import FinanceService
-from services.hr.payroll import pack
 from services.hr.service import HrService
-from services.hr.settings import HrSettings
 from services.hr.verify import problems
 from services.identity.service import IdentityService
 from services.identity.settings import IdentitySettings
@@ -43,7 +40,7 @@ PX01_NET, PX01_COST = 3_066_833, 3_507_349
 
 def accounts() -> dict[str, str]:
     """Component -> expenditure account, from the pack's own rules."""
-    rules = json.loads((Path(pack.DATA) / "id" / "payroll_rules.json").read_text(encoding="utf-8"))
+    rules = json.loads((PACK.folder / "payroll_rules.json").read_text(encoding="utf-8"))
     found = {
         rule["component"]: rule["account"]
         for rule in rules["components"]
@@ -121,7 +118,7 @@ def servers(
         finance_settings, finance_database = settings(type(keys.settings("finance")), "finance")
         finance = stack.enter_context(running(FinanceService, finance_settings))
         peers = {"finance": finance.address, "identity": identity.address}
-        hr_settings, hr_database = settings(HrSettings, "hr", peers=peers)
+        hr_settings, hr_database = settings(type(keys.settings("hr")), "hr", peers=peers)
         hr = stack.enter_context(running(HrService, hr_settings))
         books = Books(finance, finance_database, postgres.url("finance_town"), keys)
         books.load(regional())
@@ -297,11 +294,14 @@ def pay_everything(place: Town, payables: Any, payroll_run_id: str, agency_id: U
         payables_pb2.CreatePaymentRequestRequest(payment_request=asked, request_id=rid()),
         token("finance.expenditure_treasurer"),
     )
-    for method, message, role in (
-        (payables.VerifyPaymentRequest, payables_pb2.VerifyPaymentRequestRequest, "finance.verifier"),
-        (payables.AuthorisePaymentRequest, payables_pb2.AuthorisePaymentRequestRequest, "finance.budget_user"),
-    ):
-        call_as(method, message(name=request.name, request_id=rid()), token(role))
+    verify = payables_pb2.VerifyPaymentRequestRequest(name=request.name, request_id=rid())
+    call_as(payables.VerifyPaymentRequest, verify, token("finance.verifier"))
+    authorise = payables_pb2.AuthorisePaymentRequestRequest(
+        name=request.name,
+        request_id=rid(),
+        statement_of_responsibility=payables_pb2.StatementOfResponsibility(signed_on=paid_on, sha256="5a" * 32),
+    )
+    call_as(payables.AuthorisePaymentRequest, authorise, token("finance.budget_user"))
     treasurer = token("finance.treasurer")
     issue = payables_pb2.IssuePaymentOrderRequest(
         payment_request=request.name,

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.errors import InvalidArgument
 from chassis.money import Money
 from services.finance.approval import domain
 from services.finance.approval.domain import (
@@ -24,6 +25,8 @@ from services.finance.approval.domain import (
     StepStatus,
     Subject,
 )
+from services.finance.approval.nodes import Line, Node, NodeCyclic, Trees
+from services.finance.classification.segments import Segment
 
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 DAY = AT.date()
@@ -39,8 +42,7 @@ def rule(step_number: int = 1, role: str = "chief", **values: Any) -> Rule:
         role=role,
         approvers=1,
         amount_from=Money(0, "IDR"),
-        organisation_prefix="",
-        account_prefix="",
+        nodes=frozenset(),
         deadline_days=0,
         escalation_role="",
         legal_source="a made-up regulation",
@@ -49,8 +51,29 @@ def rule(step_number: int = 1, role: str = "chief", **values: Any) -> Rule:
     return replace(made, **values)
 
 
-def subject(amount: int = 1_000, codes: frozenset[tuple[str, str]] = frozenset({("1.02", "5.1.02")})) -> Subject:
-    return Subject(DocumentKind.PAYMENT_REQUEST, uuid4(), uuid4(), Money(amount, "IDR"), codes, MAKER)
+def on(**codes: str) -> Line:
+    """The codes of a line, or the nodes of a rule, by the names of their segments."""
+    return frozenset(Node(Segment[name.upper()], code) for name, code in codes.items())
+
+
+LINE = on(organisation="1.02", account="5.1.02", fund="APBD", program="4.01", project="BRIDGE")
+# What stands above each code; neither the fund nor the project is spelled like the one above it.
+TREES = Trees(
+    {
+        **{Node(Segment.ORGANISATION, code): above for code, above in {"1": "", "1.02": "1", "2": ""}.items()},
+        **{Node(Segment.ACCOUNT, code): above for code, above in {"5": "", "5.1": "5", "5.1.02": "5.1"}.items()},
+        Node(Segment.FUND, "APBD"): "GENERAL",
+        Node(Segment.FUND, "GENERAL"): "",
+        Node(Segment.PROGRAM, "4.01"): "4",
+        Node(Segment.PROGRAM, "4"): "",
+        Node(Segment.PROJECT, "BRIDGE"): "",
+        Node(Segment.LOCATION, "NORTH"): "",
+    }
+)
+
+
+def subject(amount: int = 1_000, lines: frozenset[Line] = frozenset({LINE})) -> Subject:
+    return Subject(DocumentKind.PAYMENT_REQUEST, uuid4(), uuid4(), Money(amount, "IDR"), lines, MAKER)
 
 
 def route(*rules: Rule, of: Subject | None = None) -> Route:
@@ -78,38 +101,104 @@ def test_without_a_rule_there_is_nothing_to_approve():
         ({"valid_from": date(2026, 3, 3)}, False),
         ({"valid_to": date(2026, 3, 2)}, False),
         ({"valid_to": date(2026, 3, 3)}, True),
-        ({"organisation_prefix": "1"}, True),
-        ({"organisation_prefix": "1.0"}, False),
-        ({"account_prefix": "5.1"}, True),
-        ({"account_prefix": "5.2"}, False),
+        ({"nodes": on(organisation="1")}, True),
+        ({"nodes": on(organisation="1.02")}, True),
+        ({"nodes": on(organisation="1.0")}, False),
+        ({"nodes": on(account="5.1")}, True),
+        ({"nodes": on(account="5.2")}, False),
+        ({"nodes": on(fund="GENERAL")}, True),
+        ({"nodes": on(program="4")}, True),
+        ({"nodes": on(project="BRIDGE")}, True),
+        ({"nodes": on(location="NORTH")}, False),
+        ({"nodes": on(fund="GENERAL", program="4.01", organisation="1")}, True),
+        ({"nodes": on(fund="GENERAL", location="NORTH")}, False),
     ],
 )
-def test_a_rule_applies_by_day_amount_currency_and_codes(values: dict[str, Any], taken: bool):
-    assert domain.applies(rule(**values), subject(), DAY) is taken
+def test_a_rule_applies_by_day_amount_currency_and_nodes(values: dict[str, Any], taken: bool):
+    assert domain.applies(rule(**values), subject(), DAY, TREES) is taken
 
 
-def test_both_prefixes_must_hold_on_one_line():
-    mixed = subject(codes=frozenset({("1.02", "5.2.01"), ("2.10", "5.1.02")}))
+def test_all_nodes_must_hold_on_one_line():
+    mixed = subject(lines=frozenset({on(organisation="1.02", account="5"), on(organisation="2", account="5.1.02")}))
 
-    assert not domain.applies(rule(organisation_prefix="1.02", account_prefix="5.1"), mixed, DAY)
-    assert domain.applies(rule(organisation_prefix="2", account_prefix="5.1"), mixed, DAY)
+    assert not domain.applies(rule(nodes=on(organisation="1", account="5.1")), mixed, DAY, TREES)
+    assert domain.applies(rule(nodes=on(organisation="2", account="5.1")), mixed, DAY, TREES)
+
+
+def test_nodes_are_above_by_the_tree_and_not_by_how_codes_are_spelled():
+    moved = Trees({Node(Segment.ORGANISATION, "1.02"): "9", Node(Segment.ORGANISATION, "9"): ""})
+
+    assert domain.applies(rule(nodes=on(organisation="9")), subject(), DAY, moved)
+    assert not domain.applies(rule(nodes=on(organisation="1")), subject(), DAY, moved)
+
+
+def test_a_node_above_which_a_code_stands_above_itself_is_refused_by_name():
+    ring = Trees({Node(Segment.LOCATION, code): above for code, above in {"A": "B", "B": "C", "C": "B"}.items()})
+
+    TREES.check_acyclic(Node(Segment.ORGANISATION, "1.02"))
+    with pytest.raises(NodeCyclic, match=r"LOCATION A has no place.*comes to B twice \(A < B < C < B\)"):
+        ring.check_acyclic(Node(Segment.LOCATION, "A"))
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"amount_from": Money(-1, "IDR")}, "amount_from"),
+        ({"valid_to": date(2026, 1, 1)}, "valid_to"),
+        ({"nodes": on(fund="A") | on(fund="B")}, "nodes"),
+        ({"role": "cheif"}, "role"),
+        ({"escalation_role": "haed"}, "escalation_role"),
+    ],
+)
+def test_a_rule_that_says_nothing_sound_is_refused_by_its_field(values: dict[str, Any], field: str):
+    with pytest.raises(InvalidArgument, match="approval_rules") as refused:
+        domain.check_form(rule(**values), "approval_rules[3]", deciders=("chief", "head"))
+
+    assert f"approval_rules[3].{field}" in str(refused.value)
+
+
+def test_a_rule_that_has_ended_is_not_brought_back_by_a_later_end():
+    one = domain.ended(rule(), date(2026, 3, 1))
+
+    assert domain.ended(one, date(2026, 2, 1)).valid_to == date(2026, 2, 1)
+    for day in (date(2026, 3, 1), date(2027, 1, 1)):
+        with pytest.raises(domain.ApprovalRuleEnded, match="2026-03-01"):
+            domain.ended(one, day)
 
 
 @pytest.mark.parametrize(("amount_from", "taken"), [(0, True), (1, False)])
 def test_what_is_about_no_amount_takes_the_rules_that_begin_at_zero(amount_from: int, taken: bool):
     without = replace(subject(), amount=None)
 
-    assert domain.applies(rule(amount_from=Money(amount_from, "IDR")), without, DAY) is taken
+    assert domain.applies(rule(amount_from=Money(amount_from, "IDR")), without, DAY, TREES) is taken
 
 
 @pytest.mark.parametrize(
     ("head", "taken"),
-    [(("1.02", "5.1.02.01"), True), (("", ""), True), (("1", "5"), True), (("1.02", "5.2"), False), (("2", ""), False)],
+    [
+        (on(organisation="1.02", account="5.1.02"), True),
+        (on(), True),
+        (on(organisation="1", account="5"), True),
+        (on(organisation="1.02"), True),
+        (on(organisation="1.02", account="5.2"), False),
+        (on(organisation="2"), False),
+    ],
 )
-def test_a_head_stands_for_all_that_is_below_it(head: tuple[str, str], taken: bool):
-    heads = replace(subject(codes=frozenset({head})), of_heads=True)
+def test_a_head_stands_for_all_that_is_below_it(head: Line, taken: bool):
+    heads = replace(subject(lines=frozenset({head})), of_heads=True)
 
-    assert domain.applies(rule(organisation_prefix="1.02", account_prefix="5.1.02"), heads, DAY) is taken
+    assert domain.applies(rule(nodes=on(organisation="1.02", account="5.1")), heads, DAY, TREES) is taken
+
+
+def test_a_document_that_changed_begins_a_round_of_its_own_and_its_approver_names_the_step():
+    first = approved(route(rule(1), rule(2, "head")), caller("chief"))
+    again = domain.renewed(first, route(rule(1), of=replace(first.subject, amount=Money(2_000, "IDR"))))
+
+    assert (again.round_number, again.version, again.persons) == (2, 2, frozenset())
+    with pytest.raises(domain.ApprovalOutOfTurn, match="changed"):
+        approved(again, caller("chief"))
+    named = approved(again, caller("chief"), step_id=again.steps[0].approval_step_id)
+    assert named.status is ApprovalStatus.APPROVED
 
 
 def test_a_route_anew_has_the_same_steps_and_no_decision():
@@ -175,6 +264,15 @@ def test_a_deputy_decides_for_whom_he_stands_and_both_are_used_up():
     for person in (absent, deputy):
         with pytest.raises(domain.ApprovalSamePerson):
             approved(one, caller("head", person_id=person))
+
+
+def test_a_deputy_of_two_acts_for_the_one_who_took_no_part():
+    absent = uuid4()
+    both = (Deputy("chief", MAKER), Deputy("chief", absent))
+
+    one = approved(route(rule()), caller(deputies=both))
+
+    assert one.steps[0].decisions[0].on_behalf_of_person_id == absent
 
 
 def test_a_role_that_is_not_asked_is_told_who_is():

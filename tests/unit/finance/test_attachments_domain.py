@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from services.finance.attachments import domain, pack
 from services.finance.attachments.domain import CHUNK_BYTES
+from services.finance.attachments.store import DOCUMENTS
 from services.finance.attachments.usecases import receive
+from services.finance.documents.kinds import KINDS
 
 DAY = date(2025, 3, 1)
 CSV = "text/csv"
@@ -63,3 +65,7 @@ def test_the_pack_names_what_each_type_begins_with():
     assert types["image/png"] == b"\x89PNG\r\n\x1a\n"
     with pytest.raises(domain.MediaTypeNotAllowed):
         domain.allowed("text/html", pack.media_types(DAY))
+
+
+def test_every_kind_of_document_that_has_a_status_takes_files():
+    assert {one.collection for one in KINDS.values()} - DOCUMENTS.keys() == set()

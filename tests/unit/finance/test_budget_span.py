@@ -39,6 +39,18 @@ def test_what_is_no_span_of_several_years_is_refused(valid_from: date | None, va
         span_of(valid_from, valid_to, fiscal_year=2025, calendar=CALENDAR_YEAR)
 
 
+def test_a_last_year_gives_a_span_of_whole_years():
+    whole = span_of(None, None, last_year=2028, fiscal_year=2026, calendar=JULY_TO_JUNE)
+
+    assert whole == Span(date(2025, 7, 1), date(2028, 7, 1), 2028)
+
+
+@pytest.mark.parametrize(("day", "last_year"), [(None, 2025), (None, 2024), (date(2025, 1, 1), 2026)])
+def test_a_last_year_is_after_the_first_and_instead_of_days(day: date | None, last_year: int):
+    with pytest.raises(InvalidArgument):
+        span_of(day, day, last_year=last_year, fiscal_year=2025, calendar=CALENDAR_YEAR)
+
+
 def test_the_last_day_of_a_span_is_the_one_before_it_ends():
     span = Span(date(2025, 3, 1), date(2027, 3, 1), 2027)
 

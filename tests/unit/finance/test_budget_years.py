@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from services.finance.budget.domain import SamePerson
+from services.finance.budget.domain import Line, SamePerson
+from services.finance.budget.span import Span
 from services.finance.budget.years import domain
 from services.finance.budget.years.domain import Authorisation, AuthorisationInvalid, AuthorisationStatus, Slice
 from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
@@ -70,7 +71,45 @@ def test_n06_only_the_first_slice_is_obligated_and_the_rest_is_future():
 )
 def test_slices_add_up_to_the_price_within_the_ceiling_year_by_year(values):
     with pytest.raises(AuthorisationInvalid):
-        domain.check_form(an_authorisation(**values), CALENDAR_YEAR)
+        check(an_authorisation(**values))
+
+
+def check(authorisation: Authorisation, line: Line | None = None) -> None:
+    """Judged with the line of the first slice, of 2025 alone unless another is given."""
+    line_id = authorisation.slices[0].budget_line_id
+    domain.check_form(authorisation, line or (line_id and a_line(line_id)), CALENDAR_YEAR)
+
+
+def a_line(line_id: UUID, last_year: int = 2025) -> Line:
+    span = Span(date(2025, 1, 1), date(last_year + 1, 1, 1), last_year) if last_year > 2025 else None
+    return Line(line_id, uuid4(), "IDR", fiscal_year=2025, span=span)
+
+
+def test_on_a_line_that_reaches_into_a_later_year_one_slice_is_enough():
+    one = an_authorisation(slices=slices(y2025=900))
+    line_id = one.slices[0].budget_line_id
+
+    check(one, a_line(line_id, 2026))
+    with pytest.raises(AuthorisationInvalid, match="ends with 2025"):
+        check(one)
+
+
+def test_what_a_projects_line_pays_is_obligated_at_once_and_what_is_beyond_it_waits():
+    other = uuid4()
+    first, *later = slices(y2025=100, y2026=200, y2027=250, y2028=350)
+    later[1] = replace(later[1], budget_line_id=other)
+    one = an_authorisation(slices=(first, *later))
+    line = a_line(first.budget_line_id, 2027)
+
+    parts = domain.at_once(one, first, line)
+    after = domain.obligated(one, parts, date(2025, 2, 1))
+
+    assert [(part.fiscal_year, part.budget_line_id) for part in parts] == [
+        (2025, line.budget_line_id),
+        (2026, line.budget_line_id),
+    ]
+    assert [part.obligated_on is None for part in after.slices] == [False, False, True, True]
+    assert after.version == one.version + 1
 
 
 def test_another_person_decides_once():

@@ -15,6 +15,7 @@ from services.finance.classification.carryover.domain import Holding, Succession
 from services.finance.classification.domain import Account, ClassificationConflict
 from services.finance.classification.segments import Segment
 from services.finance.ledger.domain import LINES_MAX, Basis, check
+from services.finance.ledger.yearend.domain import OpenEstimate
 
 DAY = date(2026, 1, 1)
 
@@ -159,3 +160,25 @@ def test_every_unit_leaves_the_old_code_and_arrives_at_the_new_one(found: list[H
     assert sum(one.minor for one in carried if one.currency == "USD") == sum(
         one.minor for one in found if one.currency == "USD"
     )
+
+
+@pytest.mark.parametrize(
+    ("at_its_end", "carried", "goes"),
+    [
+        # Before the year's closing and after it; and a second time, once it went over.
+        (-1_000, 0, -700),
+        (-700, 0, -700),
+        (-700, 700, 0),
+        # More was left by a correction after the first run.
+        (-700, 650, -50),
+    ],
+)
+def test_what_projects_have_left_of_the_appropriations_goes_over_and_the_rest_is_closed(
+    at_its_end: int, carried: int, goes: int
+):
+    held = [Holding(Basis.BUDGET, "UMUM", "3.1.02.03", "3.1.02.13", "IDR", at_its_end + carried, None)]
+
+    found = domain.standing(held, {("UMUM", "IDR"): at_its_end}, [OpenEstimate("UMUM", "IDR", 700)])
+
+    assert sum(one.minor for one in found) == goes
+    assert {(one.account_code, one.successor_code) for one in found} <= {("3.1.02.03", "3.1.02.13")}

@@ -53,8 +53,7 @@ def rule(role: str = "chief", step_number: int = 1, **values: Any) -> Rule:
         role=role,
         approvers=1,
         amount_from=Money(0, "IDR"),
-        organisation_prefix="",
-        account_prefix="",
+        nodes=frozenset(),
         deadline_days=2,
         escalation_role="head",
         legal_source="a made-up regulation",
@@ -204,7 +203,7 @@ def test_every_table_with_a_maker_and_a_checker_is_a_document():
 
 
 def test_the_declared_parts_are_columns_of_the_documents():
-    extra = {"imported", "holder", "maker"}
+    extra = {"imported", "holder", "maker", "request_maker"}
     for kind, _, act in _ACTS:
         table = "budget_request_version" if kind.kind is DocumentKind.BUDGET_REQUEST else kind.kind.value.lower()
         columns = set(FinanceTable.metadata.tables[table].columns.keys())

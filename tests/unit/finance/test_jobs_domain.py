@@ -73,7 +73,7 @@ def test_a_job_that_was_done_shows_what_it_did():
 
 @pytest.mark.parametrize("kind", list(JobKind))
 def test_only_what_may_become_due_again_is_asked_anew(kind):
-    anew = {JobKind.JOURNAL_TEMPLATES, JobKind.APPROVAL_ESCALATION}
+    anew = {JobKind.JOURNAL_TEMPLATES, JobKind.APPROVAL_ESCALATION, JobKind.PROOFS}
 
     assert domain.needs_work(a_job(kind, is_done=True)) == (kind in anew)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date
 from uuid import UUID, uuid4
 
@@ -10,8 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.finance.ledger.domain import Basis, EntryRejected, EntryUnbalanced, Line, check, imbalances
-from services.finance.ledger.joint.domain import JointEntry, JointEntryUnpaired, Leg, Pair, entries, paired
+from services.finance.ledger.domain import (
+    Basis,
+    CorrectionUnnamed,
+    EntryRejected,
+    EntryUnbalanced,
+    Line,
+    check,
+    imbalances,
+)
+from services.finance.ledger.joint.domain import (
+    JointEntry,
+    JointEntryUnpaired,
+    Leg,
+    Pair,
+    check_purpose,
+    entries,
+    paired,
+)
 
 IDR, PAIR = "IDR", Pair("RK-A", "RK-T")
 TREASURY, ONE, OTHER = (UUID(int=number) for number in (1, 2, 3))
@@ -110,7 +127,7 @@ def test_every_book_balances_and_the_pair_is_equal_and_opposite(moved):
     made = paired(legs, TREASURY, PAIR, IDR)
 
     act = JointEntry(uuid4(), TREASURY, date(2025, 3, 1), "an act", "", uuid4(), tuple(legs))
-    for entry in entries(act, made, {leg.agency_id: uuid4() for leg in made}):
+    for entry in entries(act, made, {leg.agency_id: uuid4() for leg in made}, {}):
         if len(entry.lines) > 1:
             check(entry, IDR)
     between = defaultdict(int)
@@ -121,3 +138,32 @@ def test_every_book_balances_and_the_pair_is_equal_and_opposite(moved):
                 between[frozenset((leg.agency_id, line.counterpart_agency_id)), line.fund_code] += amount
     assert set(between.values()) <= {0}
     assert {leg.agency_id for leg in made} == act.agency_ids
+
+
+def an_act(**changes: object) -> JointEntry:
+    legs = tuple(legs_of((ONE, [dr(5)]), (OTHER, [cr(5)])))
+    return replace(JointEntry(uuid4(), TREASURY, date(2025, 12, 20), "an act", "", uuid4(), legs), **changes)
+
+
+def test_the_entries_of_a_correction_correct_those_of_the_same_books_and_stand_in_its_period():
+    act = an_act(corrects_id=UUID(int=9), adjustment_on=date(2025, 12, 31))
+    legs = paired(act.legs, TREASURY, PAIR, IDR)
+    corrected = {leg.agency_id: uuid4() for leg in legs}
+
+    made = entries(act, legs, {leg.agency_id: uuid4() for leg in legs}, corrected)
+
+    assert {entry.agency_id: entry.corrects_id for entry in made} == corrected
+    assert {(entry.accounting_on, entry.adjusts, entry.auto_reverse) for entry in made} == {
+        (date(2025, 12, 31), True, False)
+    }
+
+
+def test_the_adjustment_period_takes_corrections_that_stay():
+    in_period_13 = an_act(adjustment_on=date(2025, 12, 31))
+
+    check_purpose(replace(in_period_13, corrects_id=uuid4()))
+    check_purpose(an_act(auto_reverse=True))
+    with pytest.raises(CorrectionUnnamed):
+        check_purpose(in_period_13)
+    with pytest.raises(EntryRejected, match="no month follows it"):
+        check_purpose(replace(in_period_13, corrects_id=uuid4(), auto_reverse=True))

@@ -173,11 +173,12 @@ def test_a_total_that_its_lines_do_not_make_is_refused():
         credits.check_total([back], Money(200_001, "IDR"))
 
 
-def test_a_debt_in_a_foreign_currency_is_not_credited():
-    credits.check_currency("INV-1", None)
+def test_a_price_that_takes_the_taxs_part_is_refused():
+    """1 000 000 of price and 110 000 of tax: a net of 1 050 000 would leave a tax to withhold of less than no price."""
+    line = invoiced(10, 1_000, tax=110_000)
 
-    with pytest.raises(credits.CreditInForeignCurrency, match="USD"):
-        credits.check_currency("INV-1", "USD")
+    with pytest.raises(credits.CreditExceedsInvoice, match="1110000 \\(110000 of them tax\\)"):
+        credits.repriced(line, 1_050_000, 0, 100)
 
 
 def test_what_a_note_becomes_hangs_on_the_payment():

@@ -68,6 +68,7 @@ def test_a_template_ends_where_it_has_no_entry_yet_and_is_not_prolonged():
         domain.ended(RENT, date(2025, 2, 27), posted=posted)
     with pytest.raises(InvalidArgument, match="not prolonged"):
         domain.ended(ended, date(2025, 3, 16), posted=posted)
+    assert list(domain.ended(RENT, date(2025, 1, 30), posted=set()).due_days(date(2030, 1, 1))) == []
     with pytest.raises(InvalidArgument):
         domain.check_span(replace(RENT, last_due_on=date(2025, 1, 30)))
 

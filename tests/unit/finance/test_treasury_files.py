@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -48,6 +49,65 @@ def test_a_debtor_with_an_iban_and_one_payment_is_valid_too(edition: Format):
     alone = message(debtor=IBAN, payments=message().payments[:1])
 
     assert schema_problems(pain001.write(alone, edition)) == []
+
+
+@pytest.mark.parametrize("edition", list(Format))
+def test_a_payment_abroad_is_in_the_accounts_own_currency(edition: Format):
+    account = replace(TREASURY, currency="USD")
+    abroad = pain001.Payment("A" * 32, "00008/SP2D/2026", 1_000_50, replace(IBAN, currency="USD", bic="DBSSSGSGXXX"))
+
+    written = pain001.write(message(debtor=account, payments=[abroad]), edition)
+
+    assert schema_problems(written) == []
+    assert b'<InstdAmt Ccy="USD">1000.50</InstdAmt>' in written
+    assert (b"<Ccy>USD</Ccy>" in written, b"EqvtAmt" in written, b"IDR" in written) == (True, False, False)
+
+
+# A payment of 1 000 dollars that left an account in rupiah: what was ordered, what was booked, at which rate.
+EXCHANGED = (
+    '<AmtDtls><InstdAmt><Amt Ccy="USD">1000.00</Amt></InstdAmt><TxAmt><Amt Ccy="IDR">15350000.00</Amt><CcyXchg>'
+    "<SrcCcy>IDR</SrcCcy><TrgtCcy>USD</TrgtCcy><UnitCcy>USD</UnitCcy><XchgRate>15350</XchgRate></CcyXchg></TxAmt>"
+    '<CntrValAmt><Amt Ccy="USD">1000.00</Amt></CntrValAmt></AmtDtls>'
+)
+
+
+@pytest.mark.parametrize("edition", ["02", "08"])
+def test_what_banks_say_of_payments_abroad_is_valid_and_read_in_the_accounts_currency(edition: str):
+    exchanged = entry(15_350_000, e2e="A" * 32, edition=edition, detail=EXCHANGED)
+    dollars = entry(1_000, e2e="B" * 32, currency="USD", edition=edition)
+    files = {
+        "IDR": [
+            camt_053([exchanged], closing=-15_350_000, edition=edition),
+            camt_054([exchanged], edition=edition),
+        ],
+        "USD": [
+            camt_053([dollars], closing=-1_000, currency="USD", edition=edition),
+            camt_054([dollars], edition=edition).replace("<Ccy>IDR</Ccy>", "<Ccy>USD</Ccy>"),
+        ],
+    }
+
+    for currency, texts in files.items():
+        for text in texts:
+            assert schema_problems(text.encode()) == []
+            (told,) = bank_file.read(text.encode()).told
+            ((one,), expected) = told.entries, {"IDR": 15_350_000_00, "USD": 1_000_00}[currency]
+            assert (one.currency, one.amount, told.account.currency) == (currency, expected, currency)
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        '<InstdAmt Ccy="USD">1000.00</InstdAmt>',
+        '<EqvtAmt><Amt Ccy="IDR">15350000.00</Amt><CcyOfTrf>USD</CcyOfTrf></EqvtAmt>',
+    ],
+)
+@pytest.mark.parametrize("edition", ["03", "10"])
+def test_a_status_may_repeat_the_amount_of_a_payment_abroad(edition: str, amount: str):
+    plain = pain_002("B" * 32, [("A" * 32, "RJCT")], edition=edition)
+    text = plain.replace("</TxInfAndSts>", f"<OrgnlTxRef><Amt>{amount}</Amt></OrgnlTxRef></TxInfAndSts>")
+
+    assert schema_problems(text.encode()) == []
+    assert [one.code for one in bank_file.read(text.encode()).statuses.statuses] == ["RJCT"]
 
 
 def test_the_check_of_the_schema_finds_what_is_wrong():

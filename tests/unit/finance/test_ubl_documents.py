@@ -9,7 +9,7 @@ import pytest
 
 from services.finance.payables.ubl import domain, reading, xml
 from services.finance.payables.ubl.domain import DocumentKind, UblMismatch
-from tests.unit.finance.ubl_samples import BilledLine, document
+from tests.unit.finance.ubl_samples import Adjusted, BilledLine, document
 
 RIGHT = document([BilledLine("10", "950000", "1"), BilledLine("3", "1000.50", "2")], order="PO/7")
 
@@ -38,7 +38,7 @@ def test_a_right_document_is_read_term_by_term():
         (3, Fraction(2001, 2), "2"),
     ]
     assert read.total.minor == 950_300_150 + 104_533_016
-    assert sum(domain.line_taxes(read)) == 104_533_016
+    assert sum(share.tax for share in domain.shares(read)) == 104_533_016
 
 
 def test_a_price_for_a_hundred_is_a_price_of_one():
@@ -77,7 +77,12 @@ def test_a_price_for_a_hundred_is_a_price_of_one():
         ),
         ("<cac:TaxTotal>", "<cac:AllowanceCharge/><cac:TaxTotal>", "BG-20"),
         ("<cac:Item>", "<cac:AllowanceCharge/><cac:Item>", "BG-27"),
-        ("<cbc:PayableAmount", '<cbc:PrepaidAmount currencyID="IDR">5</cbc:PrepaidAmount><cbc:PayableAmount', "BT-113"),
+        ("<cbc:PayableAmount", '<cbc:PrepaidAmount currencyID="IDR">5</cbc:PrepaidAmount><cbc:PayableAmount', "BT-115"),
+        (
+            "<cbc:PayableAmount",
+            '<cbc:PayableRoundingAmount currencyID="IDR">5</cbc:PayableRoundingAmount><cbc:PayableAmount',
+            "BT-114",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_by_its_term(old: str, new: str, term: str):
@@ -91,6 +96,127 @@ def test_everything_that_is_wrong_is_told_at_once():
     broken = RIGHT.replace("<cbc:ID>INV-2025-001</cbc:ID>", "").replace("2025-03-13", "soon").replace(">10<", ">x<")
 
     assert terms(broken) == {"BT-1", "BT-2", "BT-129"}
+
+
+# 10 % of the order off the paper's line, freight taxed like it, packing of the second line; the ribbon is tax-free.
+ADJUSTED = document(
+    [
+        BilledLine("3", "1000.50", "1", adjusted=(Adjusted("300.15", percent="10", base="3001.50"),)),
+        BilledLine("7", "333.33", "2", adjusted=(Adjusted("99.99", charge=True, reason="Kemasan"),)),
+        BilledLine("1", "50", "3", rate="0"),
+    ],
+    order="PO/7",
+    adjusted=[
+        Adjusted("100.01"),
+        Adjusted("250", charge=True, reason="Ongkos kirim"),
+        Adjusted("7.77", rate="0", reason="Promosi"),
+    ],
+    prepaid="1000",
+)
+
+
+def test_allowances_and_charges_of_lines_and_document_come_to_its_totals_to_the_smallest_coin():
+    read = reading.read(ADJUSTED.encode())
+    shares = domain.shares(read)
+
+    assert domain.problems(read) == []
+    # BT-106 2 701.35 + 2 433.30 + 50; BT-107 107.78, BT-108 250: BT-109.
+    assert sum(share.net for share in shares) == 532_687
+    assert sum(share.tax for share in shares) == 58_131
+    assert sum(share.gross for share in shares) == read.total.minor
+    # 149.99 over 2 701.35 and 2 433.30: 78.910… and 71.079…, the coin that is left goes to the larger remainder.
+    assert [share.net for share in shares] == [270_135 + 7_891, 243_330 + 7_108, 5_000 - 777]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "term", "rule"),
+    [
+        ('<cbc:LineExtensionAmount currencyID="IDR">5184', "\\g<0>9", "BT-106", "BR-CO-10"),
+        ('<cbc:AllowanceTotalAmount currencyID="IDR">', "\\g<0>1", "BT-107", "BR-CO-11"),
+        ('<cbc:ChargeTotalAmount currencyID="IDR">', "\\g<0>1", "BT-108", "BR-CO-12"),
+        ('<cbc:TaxExclusiveAmount currencyID="IDR">', "\\g<0>1", "BT-109", "BR-CO-13"),
+        ('<cac:TaxTotal><cbc:TaxAmount currencyID="IDR">', "\\g<0>1", "BT-110", "BR-CO-14"),
+        ('<cbc:TaxInclusiveAmount currencyID="IDR">', "\\g<0>1", "BT-112", "BR-CO-15"),
+        ('<cbc:PrepaidAmount currencyID="IDR">', "\\g<0>1", "BT-115", "BR-CO-16"),
+        ('<cbc:TaxableAmount currencyID="IDR">', "\\g<0>1", "BT-116", "BR-S-08"),
+        ('<cbc:Amount currencyID="IDR">100.01', '<cbc:Amount currencyID="IDR">100.02', "BT-107", "BR-CO-11"),
+        ('<cbc:Amount currencyID="IDR">250', '<cbc:Amount currencyID="IDR">251', "BT-108", "BR-CO-12"),
+        ('<cbc:Amount currencyID="IDR">250', '<cbc:Amount currencyID="IDR">-250', "BT-99", "below zero"),
+        ('<cbc:Amount currencyID="IDR">100.01', '<cbc:Amount currencyID="USD">100.01', "BT-92", "R051"),
+        ('<cbc:Amount currencyID="IDR">99.99', '<cbc:Amount currencyID="IDR">99.98', "BT-131", "R120"),
+        ('<cbc:Amount currencyID="IDR">300.15', '<cbc:Amount currencyID="IDR">300.12', "BT-136", "R040"),
+        ('<cbc:BaseAmount currencyID="IDR">3001.50</cbc:BaseAmount>', "", "BT-137", "R041"),
+        ("<cbc:MultiplierFactorNumeric>10</cbc:MultiplierFactorNumeric>", "", "BT-138", "R042"),
+        ("<cbc:AllowanceChargeReason>Ongkos kirim</cbc:AllowanceChargeReason>", "", "BT-104", "BR-38"),
+        ("<cbc:AllowanceChargeReason>Kemasan</cbc:AllowanceChargeReason>", "", "BT-144", "BR-44"),
+        ("<cbc:ChargeIndicator>true", "<cbc:ChargeIndicator>maybe", "BG-20", "R043"),
+        (
+            "<cac:TaxCategory><cbc:ID>Z</cbc:ID><cbc:Percent>0</cbc:Percent>",
+            "<cac:TaxCategory><cbc:ID>Z</cbc:ID><cbc:Percent>5</cbc:Percent>",
+            "BG-23",
+            "BR-S-01",
+        ),
+    ],
+)
+def test_what_is_wrong_with_allowances_and_totals_is_told_by_its_rule(old: str, new: str, term: str, rule: str):
+    assert old in ADJUSTED
+
+    broken = reading_problems(ADJUSTED.replace(old, new.replace("\\g<0>", old), 1))
+
+    assert any(one.startswith(f"{term}:") and rule in one for one in broken), broken
+
+
+def reading_problems(text: str) -> list[str]:
+    """Everything that is wrong with a document, as it is told."""
+    try:
+        return [str(one) for one in domain.problems(reading.read(text.encode()))]
+    except UblMismatch as refused:
+        return [f"{one}" for one in str(refused).split("; ")]
+
+
+def test_a_discount_on_a_price_is_a_part_of_it():
+    plain = document([BilledLine("2", "90")])
+    price = '<cbc:PriceAmount currencyID="IDR">90</cbc:PriceAmount>'
+    discount = (
+        "<cac:AllowanceCharge><cbc:ChargeIndicator>false</cbc:ChargeIndicator>"
+        '<cbc:Amount currencyID="IDR">10</cbc:Amount><cbc:BaseAmount currencyID="IDR">100</cbc:BaseAmount>'
+        "</cac:AllowanceCharge>"
+    )
+    right = plain.replace(price, price + discount)
+
+    assert reading_problems(right) == []
+    assert ["R046" in one for one in reading_problems(right.replace(">100<", ">101<"))] == [True]
+    assert any("R044" in one for one in reading_problems(right.replace(">false<", ">true<")))
+
+
+def test_shares_of_any_document_add_up_to_it():
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    numbers = random.Random(seed)
+    for _ in range(60):
+        rates = [numbers.choice(["11", "0", "7.5"]) for _ in range(numbers.randint(1, 6))]
+        lines = [
+            BilledLine(
+                str(numbers.randint(1, 9)),
+                f"{numbers.randint(1, 99_999) / 100:.2f}",
+                rate=rate,
+                adjusted=(Adjusted(f"{numbers.randint(0, 500) / 100:.2f}", charge=True),),
+            )
+            for rate in rates
+        ]
+        adjusted = [
+            Adjusted(f"{numbers.randint(1, 900) / 100:.2f}", charge=True, rate=numbers.choice([*rates, "19"]))
+            for _ in range(numbers.randint(0, 4))
+        ]
+        adjusted += [Adjusted("0.01", rate=rates[0])]
+
+        read = reading.read(document(lines, adjusted=adjusted).encode())
+        shares = domain.shares(read)
+
+        assert domain.problems(read) == []
+        assert sum(share.gross for share in shares) == read.total.minor
+        assert sum(share.net for share in shares) == domain.money(read.totals.without_tax, read.currency).minor
+        assert all(share.net >= 0 <= share.tax for share in shares)
 
 
 def test_a_credit_note_names_its_invoice():

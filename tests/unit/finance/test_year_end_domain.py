@@ -14,7 +14,7 @@ from services.finance.classification.fiscal_calendar import CALENDAR_YEAR
 from services.finance.ledger import domain as ledger
 from services.finance.ledger.domain import Basis
 from services.finance.ledger.yearend import domain
-from services.finance.ledger.yearend.domain import Balance, Targets
+from services.finance.ledger.yearend.domain import Balance, OpenEstimate, Targets
 
 TARGETS = Targets(equity="3.1.01.01", surplus="3.1.02.06", estimate="3.1.02.05")
 ACCRUAL, BUDGET = Basis.ACCRUAL, Basis.BUDGET
@@ -84,6 +84,31 @@ def test_a_year_that_comes_out_even_is_closed_without_a_line_of_equity():
 
 def test_nothing_to_close_is_no_entry():
     assert closed(balance("1.1.01.07", "CASH", 5)) == ([], {})
+
+
+def test_what_a_project_has_left_of_its_estimate_stands_on():
+    held = [
+        balance("3.1.02.03", "EQUITY", -1_500, BUDGET),
+        balance("3.1.02.03", "EQUITY", -10, BUDGET, fund_code="HIBAH"),
+        balance("3.1.02.03", "EQUITY", -7, BUDGET, currency="USD", functional_minor=None),
+        balance("5.1.02", "EXPENDITURE", 250, BUDGET),
+    ]
+    left = [OpenEstimate("UMUM", "IDR", 900), OpenEstimate("UMUM", "USD", 4)]
+
+    _, results = closed(*domain.without_open(held, left, "3.1.02.03", "IDR"))
+
+    assert results == {
+        ("3.1.02.06", "UMUM", "IDR"): 250,
+        ("3.1.02.05", "UMUM", "IDR"): -600,
+        ("3.1.02.05", "UMUM", "USD"): -3,
+        ("3.1.02.05", "HIBAH", "IDR"): -10,
+    }
+
+
+def test_an_estimate_that_an_earlier_closing_took_back_whole_is_put_up_again():
+    _, results = closed(*domain.without_open([], [OpenEstimate("UMUM", "IDR", 740)], "3.1.02.03", "IDR"))
+
+    assert results == {("3.1.02.05", "UMUM", "IDR"): 740}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,22 @@ _UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 
 
 @dataclass(frozen=True)
+class Adjusted:
+    """An allowance or a charge: of the document at a tax rate, or of a line."""
+
+    amount: str
+    charge: bool = False
+    rate: str = "11"
+    reason: str = "Rabat"
+    percent: str = ""
+    base: str = ""
+
+    @property
+    def signed(self) -> Decimal:
+        return Decimal(self.amount) if self.charge else -Decimal(self.amount)
+
+
+@dataclass(frozen=True)
 class BilledLine:
     """One line: units at a price, perhaps of an order line (BT-132)."""
 
@@ -19,10 +35,14 @@ class BilledLine:
     rate: str = "11"
     base: str = ""
     net: str = ""
+    adjusted: tuple[Adjusted, ...] = ()
 
     @property
     def net_amount(self) -> Decimal:
-        return Decimal(self.net) if self.net else Decimal(self.units) * Decimal(self.price) / Decimal(self.base or "1")
+        if self.net:
+            return Decimal(self.net)
+        priced = Decimal(self.units) * Decimal(self.price) / Decimal(self.base or "1")
+        return priced + sum((one.signed for one in self.adjusted), Decimal(0))
 
 
 def document(
@@ -36,6 +56,9 @@ def document(
     seller: str = "",
     encoding: str = "UTF-8",
     issued_on: str = "2025-03-13",
+    adjusted: Sequence[Adjusted] = (),
+    prepaid: str = "",
+    contract: str = "",
 ) -> str:
     """A document whose totals are right."""
     root = "CreditNote" if credit else "Invoice"
@@ -43,6 +66,11 @@ def document(
     groups: dict[str, Decimal] = {}
     for line in lines:
         groups[line.rate] = groups.get(line.rate, Decimal(0)) + line.net_amount
+    for one in adjusted:
+        groups[one.rate] = groups.get(one.rate, Decimal(0)) + one.signed
+    allowed = -sum((one.signed for one in adjusted if not one.charge), Decimal(0))
+    charged = sum((one.signed for one in adjusted if one.charge), Decimal(0))
+    without_tax = net - allowed + charged
     taxes = {rate: (base * Decimal(rate) / 100).quantize(Decimal("0.01")) for rate, base in groups.items()}
     tax = sum(taxes.values(), Decimal(0))
 
@@ -72,14 +100,39 @@ def document(
             if invoice
             else ""
         )
+        + (
+            f"<cac:ContractDocumentReference><cbc:ID>{contract}</cbc:ID></cac:ContractDocumentReference>"
+            if contract
+            else ""
+        )
         + "<cac:AccountingSupplierParty><cac:Party>"
         + (f"<cac:PartyIdentification><cbc:ID>{seller}</cbc:ID></cac:PartyIdentification>" if seller else "")
         + "<cac:PartyLegalEntity><cbc:RegistrationName>Toko Uji</cbc:RegistrationName></cac:PartyLegalEntity>"
         "</cac:Party></cac:AccountingSupplierParty>"
+        f"{''.join(_adjusted(one, amount, of_document=True) for one in adjusted)}"
         f"<cac:TaxTotal>{amount('TaxAmount', tax)}{subtotals}</cac:TaxTotal>"
-        f"<cac:LegalMonetaryTotal>{amount('LineExtensionAmount', net)}{amount('TaxExclusiveAmount', net)}"
-        f"{amount('TaxInclusiveAmount', net + tax)}{amount('PayableAmount', net + tax)}</cac:LegalMonetaryTotal>"
+        f"<cac:LegalMonetaryTotal>{amount('LineExtensionAmount', net)}{amount('TaxExclusiveAmount', without_tax)}"
+        f"{amount('TaxInclusiveAmount', without_tax + tax)}"
+        + (amount("AllowanceTotalAmount", allowed) if allowed else "")
+        + (amount("ChargeTotalAmount", charged) if charged else "")
+        + (amount("PrepaidAmount", prepaid) if prepaid else "")
+        + f"{amount('PayableAmount', without_tax + tax - Decimal(prepaid or '0'))}</cac:LegalMonetaryTotal>"
         f"{body}</{root}>"
+    )
+
+
+def _adjusted(one: Adjusted, amount, *, of_document: bool) -> str:
+    percent = f"<cbc:MultiplierFactorNumeric>{one.percent}</cbc:MultiplierFactorNumeric>" if one.percent else ""
+    category = (
+        f"<cac:TaxCategory><cbc:ID>{_category(one.rate)}</cbc:ID><cbc:Percent>{one.rate}</cbc:Percent>"
+        "<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:TaxCategory>"
+    )
+    return (
+        f"<cac:AllowanceCharge><cbc:ChargeIndicator>{'true' if one.charge else 'false'}</cbc:ChargeIndicator>"
+        f"<cbc:AllowanceChargeReason>{one.reason}</cbc:AllowanceChargeReason>{percent}{amount('Amount', one.amount)}"
+        + (amount("BaseAmount", one.base) if one.base else "")
+        + (category if of_document else "")
+        + "</cac:AllowanceCharge>"
     )
 
 
@@ -97,7 +150,9 @@ def _line(line: BilledLine, nth: int, credit: bool, amount) -> str:
     base = f'<cbc:BaseQuantity unitCode="C62">{line.base}</cbc:BaseQuantity>' if line.base else ""
     return (
         f'<cac:{name}><cbc:ID>{nth}</cbc:ID><cbc:{quantity} unitCode="C62">{line.units}</cbc:{quantity}>'
-        f"{amount('LineExtensionAmount', line.net_amount)}{order}<cac:Item><cbc:Name>Kertas</cbc:Name>"
+        f"{amount('LineExtensionAmount', line.net_amount)}{order}"
+        f"{''.join(_adjusted(one, amount, of_document=False) for one in line.adjusted)}"
+        "<cac:Item><cbc:Name>Kertas</cbc:Name>"
         f"<cac:ClassifiedTaxCategory><cbc:ID>{_category(line.rate)}</cbc:ID><cbc:Percent>{line.rate}</cbc:Percent>"
         "<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:ClassifiedTaxCategory></cac:Item>"
         f"<cac:Price>{amount('PriceAmount', line.price)}{base}</cac:Price></cac:{name}>"

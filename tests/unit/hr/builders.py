@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chassis.dates import Month
+from chassis.settings import ROOT
 from services.hr.payroll import columns, pack
 from services.hr.payroll.period import Period, SoFar, Span
 from services.hr.payroll.rules import RuleSet
 
-DATA = Path(pack.DATA) / "id"
-PACK = pack.load("id")
+DATA = ROOT / "data" / "id"
+PACK = pack.load(DATA)
 SCHEMES = {"pns": "CIVIL_SERVANT", "pppk": "WORK_AGREEMENT"}
 NUMBERS = ("service_years", "spouse_allowance", "children_with_allowance", "functional_allowance", "contract_pay")
 TEXTS = ("staff_kind", "grade", "tax_status", "position_kind", "echelon")

@@ -25,6 +25,7 @@ def a_run(state: RunState = RunState.COMPUTED, **fields: object) -> Run:
         "number": "REGULAR/2026-04/1",
         "kind": PayKind.REGULAR,
         "month": Month(2026, 4),
+        "fiscal_year": 2026,
         "currency": "IDR",
         "known_at": datetime(2026, 4, 1, tzinfo=UTC),
         "rounding": "HALF_UP",

@@ -7,6 +7,7 @@ from sqlmodel import Session
 from chassis.money import Money
 from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind
+from services.finance.approval.nodes import line_of
 from services.finance.budget.changes.domain import Change, ChangeKind
 
 _KINDS = {
@@ -35,5 +36,5 @@ def begin(session: Session, change: Change) -> None:
         },
         maker_person_id=change.proposed_by,
         at=change.proposed_at,
-        codes=[(line.organisation_code, line.account_code) for line in new],
+        lines=map(line_of, new),
     )

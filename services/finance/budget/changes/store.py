@@ -18,7 +18,8 @@ from services.finance.budget.changes.domain import Change, ChangeKind, ChangeLin
 from services.finance.budget.changes.tables import BudgetChangeLineRow, BudgetChangeRow, VirementRuleRow
 from services.finance.budget.changes.virement import Ban, Equal, Segment, VirementRule
 from services.finance.budget.domain import Line
-from services.finance.budget.store import USERS_SHOWN, exact
+from services.finance.budget.store import exact
+from services.finance.budget.user_store import USERS_SHOWN
 
 # --- documents -------------------------------------------------------------------------------------------------
 

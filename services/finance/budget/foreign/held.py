@@ -93,6 +93,11 @@ class ForeignHeld:
         back = Buckets(ordered=-minor, obligated=minor)
         return replace(self, liquidated=self.liquidated - minor, buckets=self.buckets + back)
 
+    def given_back_from(self, bucket: str, minor: int, again: int) -> ForeignHeld:
+        """After a creditor took `minor` of what was used up back from `bucket`; `again` of it is obligated anew."""
+        back = Buckets(**{bucket: -minor}) + Buckets(obligated=again)
+        return replace(self, liquidated=self.liquidated - again, buckets=self.buckets + back)
+
     def moved(self, changes: Buckets) -> ForeignHeld:
         """After a change of its buckets."""
         return replace(self, buckets=self.buckets + changes)
@@ -180,8 +185,7 @@ class ForeignHeld:
             if functional and not foreign:
                 raise ForeignActUnsupported(
                     f"{what} is held in {self.currency}: this act would move {functional} minor units {name} and "
-                    f"nothing in {self.currency}; advances, bills, refunds and imprests are for commitments in the "
-                    "currency of the budget line",
+                    f"nothing in {self.currency}; imprests are for commitments in the currency of the budget line",
                     metadata={"currency": self.currency, "bucket": name},
                 )
 

@@ -32,12 +32,17 @@ BUDGET_REQUEST = DocumentType(
             NextAct("SubmitBudgetRequest", _ASK),
         ),
         "SUBMITTED": (
-            NextAct("ReviewBudgetRequest", _REVIEW, apart=_MAKERS),
+            NextAct("ReviewBudgetRequest", _REVIEW, apart=_MAKERS, deciders_apart=True),
             NextAct("ReturnBudgetRequest", _REVIEW, apart=_MAKERS, onward=False),
             NextAct("RecallBudgetRequest", _ASK, only="submitted", onward=False),
         ),
         "REVIEWED": (
-            NextAct("ApproveBudgetRequest", "finance.budget_request.approve", apart=_MAKERS | {"reviewed"}),
+            NextAct(
+                "ApproveBudgetRequest",
+                "finance.budget_request.approve",
+                apart=_MAKERS | {"reviewed"},
+                routed=True,
+            ),
             NextAct("ReturnBudgetRequest", _REVIEW, apart=_MAKERS, onward=False),
         ),
         "RETURNED": (NextAct("OpenBudgetRequestVersion", _ASK),),
@@ -47,4 +52,5 @@ BUDGET_REQUEST = DocumentType(
             NextAct("AppropriateBudgetRequest", "finance.appropriation.import", onward=False),
         ),
     },
+    written_anew=frozenset({"DRAFT", "RETURNED", "RECALLED"}),
 )

@@ -325,6 +325,11 @@ def appropriate(request: Request, appropriation_id: UUID) -> Request:
     return replace(request, appropriation_id=appropriation_id, version=request.version + 1)
 
 
+def given_back(request: Request) -> Request:
+    """The request after its draft appropriation was withdrawn: it may be written on, or become another one."""
+    return replace(request, appropriation_id=None, version=request.version + 1)
+
+
 def _check_open(request: Request) -> None:
     if request.appropriation_id is not None:
         raise RequestAppropriated(

@@ -227,6 +227,26 @@ def versions(session: Session, budget_request_id: UUID, *, after: tuple[Any, ...
     return [_version_of(one) for one in session.scalars(query)]
 
 
+def appropriated(session: Session, appropriation_id: UUID) -> UUID | None:
+    """The request that has become an appropriation; None when it comes from none."""
+    found: UUID | None = session.execute(
+        text("select budget_request_id from budget_request where appropriation_id = :id"), {"id": appropriation_id}
+    ).scalar()
+    return found
+
+
+def makers_of_appropriation(session: Session, appropriation_id: UUID) -> frozenset[UUID]:
+    """Who wrote in the request that has become an appropriation; nobody when it comes from none."""
+    rows = session.execute(
+        text(
+            "select distinct unnest(maker_person_ids) from budget_request"
+            " join budget_request_version using (budget_request_id) where appropriation_id = :id"
+        ),
+        {"id": appropriation_id},
+    )
+    return frozenset(rows.scalars())
+
+
 # --- lines -----------------------------------------------------------------------------------------------------
 
 

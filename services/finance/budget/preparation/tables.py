@@ -37,7 +37,7 @@ class BudgetRequestRow(FinanceTable, table=True):
     latest_version_number: int
     created_by_person_id: UUID = Field(sa_type=Uuid)
     created_at: datetime = instant_field()
-    # What the final version has become; never taken back.
+    # What the final version has become; free again when that was withdrawn before it came into force.
     appropriation_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True, unique=True)
     version: int
 

@@ -11,6 +11,10 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import NotFound
 from chassis.money import CurrencyMismatch, Money
+from services.finance.approval import node_store
+from services.finance.approval import usecases as approval
+from services.finance.approval.domain import ApprovalSamePerson
+from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import appropriation
 from services.finance.budget.preparation import domain, pack, store
 from services.finance.budget.preparation.ceilings import domain as ceilings
@@ -78,33 +82,59 @@ def submit(
     person_id: UUID,
     at: datetime,
 ) -> Request:
-    """Hand the draft in: it takes room under every ceiling that covers its lines, or is refused."""
+    """Hand the draft in: it takes room under every ceiling that covers its lines, or is refused. Its route begins."""
     draft = _locked_with_the_year(session, budget_request_id)
     domain.check_totals(draft, control_line_count, control_total)
     submitted = domain.submit(draft, by=person_id, at=at)
     _check_ceilings(session, draft, on=at.date())
+    approval.renew(
+        session,
+        RoutedKind.BUDGET_REQUEST,
+        budget_request_id,
+        submitted.agency_id,
+        amount=control_total,
+        lines=lambda: node_store.of_request(session, budget_request_id, submitted.latest.version_number),
+        maker_person_id=person_id,
+        at=at,
+        on=max(fiscal_calendar().first_day(submitted.fiscal_year), at.date()),
+    )
     return _save(session, submitted)
 
 
 def review(session: Session, budget_request_id: UUID, *, person_id: UUID, remark: str, at: datetime) -> Request:
-    """Another person than the makers finds the version good."""
-    return _save(session, domain.review(_locked(session, budget_request_id), by=person_id, at=at, remark=remark))
+    """Another person than the makers, and than who decided on its route, finds the version good."""
+    reviewed = domain.review(_locked(session, budget_request_id), by=person_id, at=at, remark=remark)
+    if person_id in approval.persons(session, budget_request_id).values():
+        raise ApprovalSamePerson(
+            f"you decided on the route of {_said(reviewed)}, or somebody decided for you; another person has to review "
+            "it",
+            metadata={"person_id": str(person_id)},
+        )
+    return _save(session, reviewed)
 
 
 def give_back(session: Session, budget_request_id: UUID, *, person_id: UUID, reason: str, at: datetime) -> Request:
-    """Another person than the makers returns the version; the room that it took is free again."""
-    return _save(session, domain.give_back(_locked(session, budget_request_id), by=person_id, at=at, reason=reason))
+    """Another person than the makers returns the version; the room that it took is free again, its route ends."""
+    returned = domain.give_back(_locked(session, budget_request_id), by=person_id, at=at, reason=reason)
+    approval.recall(session, budget_request_id)
+    return _save(session, returned)
 
 
 def recall(session: Session, budget_request_id: UUID, *, person_id: UUID, reason: str, at: datetime) -> Request:
-    """Who handed the version in takes it back; the room that it took is free again."""
-    return _save(session, domain.recall(_locked(session, budget_request_id), by=person_id, at=at, reason=reason))
+    """Who handed the version in takes it back; the room that it took is free again, its route ends."""
+    recalled = domain.recall(_locked(session, budget_request_id), by=person_id, at=at, reason=reason)
+    approval.recall(session, budget_request_id)
+    return _save(session, recalled)
 
 
 def approve(session: Session, budget_request_id: UUID, *, person_id: UUID, at: datetime) -> Request:
-    """A third person approves. What is approved fits into the ceilings of the day, which may be lower than before."""
+    """A third person approves, after its route and apart from who decided on it.
+
+    What is approved fits into the ceilings of the day, which may be lower than before.
+    """
     reviewed = _locked_with_the_year(session, budget_request_id)
     approved = domain.approve(reviewed, by=person_id, at=at)
+    approval.passed(session, budget_request_id, _said(reviewed), person_id=person_id, step="approve it")
     latest = approved.latest.version_number
     approved_ones = ceiling_store.demands(
         session, reviewed.agency_id, reviewed.fiscal_year, reviewed.currency, (VersionStatus.APPROVED,)
@@ -164,6 +194,13 @@ def appropriate(
     return _save(session, domain.appropriate(final, draft.appropriation_id)), draft
 
 
+def take_back(session: Session, appropriation_id: UUID) -> None:
+    """Free the request, if any, whose draft appropriation was withdrawn."""
+    budget_request_id = store.appropriated(session, appropriation_id)
+    if budget_request_id is not None:
+        _save(session, domain.given_back(_locked(session, budget_request_id)))
+
+
 def _budget_line(line: RequestLine, currency: str) -> appropriation.NewLine:
     key = line.key
     return appropriation.NewLine(
@@ -197,6 +234,10 @@ def known_version(request: Request, version_number: int) -> int:
 
 
 # --- what they share -------------------------------------------------------------------------------------------
+
+
+def _said(request: Request) -> str:
+    return f"version {request.latest.version_number} of budget request {request.document_number}"
 
 
 def _locked(session: Session, budget_request_id: UUID) -> Request:

@@ -182,11 +182,13 @@ def results(
     ).all()
 
 
-# The codes of a year's lines that another takes the place of by the first day of the next (carryover/).
-_NEXT_CODES = """
+# The codes of a year's lines that another has taken the place of by the first day of the next (carryover/). They held
+# when the line became usable: on the first day of its year, or of a project's span.
+_SINCE = "coalesce(b.valid_from, cast(:first_day as date))"
+_NEXT_CODES = f"""
     with carried as (
-        select s.segment, s.code, carried_code(s.segment, s.code, :first_day, :next_day) as next_code
-        from (select distinct v.segment, v.code
+        select s.segment, s.code, s.since, carried_code(s.segment, s.code, s.since, :next_day) as next_code
+        from (select distinct v.segment, v.code, {_SINCE} as since
               from budget_line b
               cross join lateral (values ('ORGANISATION', b.organisation_code), ('PROGRAM', b.program_code),
                                          ('ACCOUNT', b.account_code), ('FUNCTION', b.function_code),
@@ -196,7 +198,7 @@ _NEXT_CODES = """
                 and b.status = 'ACTIVE' and b.postable) s
         where exists (select from code_succession c where c.segment = s.segment and c.old_code = s.code)
     )
-"""
+"""  # noqa: S608  # a constant of this module; values are bound
 _SUCCEEDED = ("organisation", "program", "account", "function", "location", "project", "funding_source")
 
 
@@ -207,11 +209,12 @@ def lines_of_year(
 
     A project's line ends with the last year of its span, and only such a line goes on in another project's.
 
-    A segment is equal to its default successor where the chart changes between `first_day`, the year's, and `next_day`,
-    the next year's first day.
+    A segment is equal to its default successor where the chart changes between `first_day`, the year's or for a project
+    its span's, and `next_day`, the next year's first day.
     """
     renamed = " ".join(
-        f"left join carried {name} on {name}.segment = '{name.upper()}' and {name}.code = b.{name}_code"
+        f"left join carried {name} on ({name}.segment, {name}.code, {name}.since)"
+        f" = ('{name.upper()}', b.{name}_code, {_SINCE})"
         for name in _SUCCEEDED
     )
     codes = ", ".join(f"coalesce({name}.next_code, b.{name}_code)" for name in _SUCCEEDED)
@@ -306,6 +309,26 @@ def payables_under_way(session: Session, line_ids: Collection[UUID]) -> list[str
                 """
             ),
             {"ids": list(line_ids)},
+        ).scalars()
+    )
+
+
+def imprests_open(session: Session, agency_id: UUID, fiscal_year: int) -> list[str]:
+    """Imprests of the year whose cash left the treasury, or is on its way, and was not given back (domain rules §4:
+    cash of UP and TU is returned by the last day), for whoever wants to end the year."""
+    return list(
+        session.execute(
+            text(
+                """
+                select format('imprest %s (%s) of %s is not settled: have its vouchers validated and its cash returned',
+                              i.imprest_id, i.kind, i.fiscal_year)
+                from imprest i join payable p using (payable_id)
+                where i.agency_id = :agency_id and i.fiscal_year = :fiscal_year and i.status = 'OPEN'
+                  and p.status <> 'OPEN'
+                order by i.imprest_id
+                """
+            ),
+            {"agency_id": agency_id, "fiscal_year": fiscal_year},
         ).scalars()
     )
 

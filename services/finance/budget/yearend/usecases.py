@@ -153,6 +153,7 @@ def _act(session: Session, year_end: YearEnd, *, lock: bool) -> tuple[YearEndAct
     act = YearEndAct(year_end, lines, positions, next_lines=next_lines, new_id=new_id, calendar=fiscal_calendar())
     direct = store.direct_spending(session, list(pairs))
     blockers = act.blockers() + store.payables_under_way(session, list(pairs))
+    blockers += store.imprests_open(session, year_end.agency_id, year)
     blockers += charts.blockers(session, year_end.agency_id, year, pairs, positions)
     currencies = sorted({line.currency for line in lines})
     if len(currencies) > 1:

@@ -2,12 +2,16 @@
 
 Domain rules §2, several years: only the current year's slice obligates a line; later slices wait, and are obligated as
 the first act of their year's opening, before anybody else. A slice without budget is a listed exception, never dropped
-(N6: price 900, slices 300/400/200). Ceiling, price and slices are in the contract's currency; R and O are at the rate
-of their date, so each slice becomes O at the rate of its own year's opening.
+(N6: price 900, slices 300/400/200). A project's line outlives its year, and its authority is there for all of its span
+(`budget/span.py`): the slices of the years to its last, one or several, are obligated on it at once.
+
+Ceiling, price and slices are in the contract's currency; R and O are at the rate of their date, so each slice becomes
+O at the rate of the day on which it is obligated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
@@ -15,7 +19,7 @@ from uuid import UUID
 
 from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from chassis.money import Money, total
-from services.finance.budget.domain import SamePerson
+from services.finance.budget.domain import Line, SamePerson
 from services.finance.classification.fiscal_calendar import FiscalCalendar
 
 
@@ -97,19 +101,32 @@ class Authorisation:
         return total(one.amount for one in self.slices if one.obligated_on is None)
 
 
-def check_form(authorisation: Authorisation, calendar: FiscalCalendar) -> None:
-    """Refuse slices that are no several years, do not add up to the price, or a price above the ceiling."""
+def check_form(authorisation: Authorisation, first: Line | None, calendar: FiscalCalendar) -> None:
+    """Refuse slices that are no several years, do not add up to the price, or a price above the ceiling.
+
+    `first` is the line of the first slice, None when it names none: one slice is enough where that reaches into a later
+    year, since it may be used up in any of its years.
+    """
 
     def money(minor: int) -> str:
         return str(Money(minor, authorisation.currency))
 
     years = [one.fiscal_year for one in authorisation.slices]
-    if len(years) < 2 or sorted(set(years)) != years:
-        raise AuthorisationInvalid(f"slices of the years {years}: name at least two years, each once, in order")
+    if sorted(set(years)) != years:
+        raise AuthorisationInvalid(f"slices of the years {years}: name each year once, in order")
     if calendar.year_of(authorisation.effective_on) != years[0]:
         raise AuthorisationInvalid(f"it begins on {authorisation.effective_on}, its first slice is of {years[0]}")
-    if authorisation.slices[0].budget_line_id is None:
+    if first is None:
         raise AuthorisationInvalid("the first slice names the budget line that pays it")
+    if not first.covers(years[0]):
+        raise AuthorisationInvalid(
+            f"the first slice is of {years[0]}, its budget line of {first.fiscal_year} to {first.last_year}"
+        )
+    if len(years) < 2 and first.last_year <= years[0]:
+        raise AuthorisationInvalid(
+            f"one slice, of {years[0]}, on a budget line that ends with {first.last_year}: name at least two years; "
+            "one slice is enough on a project's line, which reaches into a later year"
+        )
     if any(one.amount <= 0 for one in authorisation.slices):
         raise AuthorisationInvalid("every slice is above zero")
     found = total(one.amount for one in authorisation.slices)
@@ -119,6 +136,30 @@ def check_form(authorisation: Authorisation, calendar: FiscalCalendar) -> None:
         raise AuthorisationInvalid(
             f"the price {money(authorisation.price)} is above the ceiling {money(authorisation.ceiling)}"
         )
+
+
+def at_once(authorisation: Authorisation, part: Slice, line: Line) -> list[Slice]:
+    """What is obligated on `line` when `part` of the authorisation is: it, and what waits of later years of the line.
+
+    A later slice that names another line, or is of a year after the line's last, waits for its own year's opening.
+    """
+    return [
+        replace(one, budget_line_id=line.budget_line_id)
+        for one in authorisation.slices
+        if one.fiscal_year == part.fiscal_year
+        or (
+            part.fiscal_year < one.fiscal_year <= line.last_year
+            and one.obligated_on is None
+            and one.budget_line_id in (None, line.budget_line_id)
+        )
+    ]
+
+
+def obligated(authorisation: Authorisation, parts: Iterable[Slice], on: date) -> Authorisation:
+    """The authorisation with these slices obligated since `on`: one change of it."""
+    since = {part.fiscal_year: replace(part, obligated_on=on, exception="") for part in parts}
+    slices = tuple(since.get(one.fiscal_year, one) for one in authorisation.slices)
+    return replace(authorisation, slices=slices, version=authorisation.version + 1)
 
 
 def decide(

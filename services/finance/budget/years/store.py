@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -200,16 +201,30 @@ def _authorisations(session: Session, heads: Sequence[MultiYearAuthorisationRow]
     ]
 
 
-def same_line_of(session: Session, budget_line_id: UUID, fiscal_year: int) -> UUID | None:
-    """The active line of another year with the segments and line number of this one; None when there is none."""
+_SEGMENTS = ("organisation", "program", "account", "function", "location", "project", "funding_source")
+
+
+def same_line_of(
+    session: Session, budget_line_id: UUID, fiscal_year: int, *, first_day: date, next_day: date
+) -> UUID | None:
+    """The active line of another year with the segments and line number of this one; None when there is none.
+
+    A segment is equal to its default successor where the chart changed from `first_day`, of the line's own year, to
+    `next_day`, the other year's first.
+    """
+    codes = ", ".join(
+        f"carried_code('{name.upper()}', {name}_code, :first_day, :next_day) as {name}_code" for name in _SEGMENTS
+    )
     return session.execute(
         text(
-            """
-            select n.budget_line_id from budget_line b
-            join budget_line n using (agency_id, fund_code, organisation_code, program_code, account_code,
-                                      function_code, location_code, project_code, funding_source_code, line_no)
-            where b.budget_line_id = :id and n.fiscal_year = :fiscal_year and n.status = 'ACTIVE' and n.postable
-            """
+            f"""
+            with wanted as materialized (
+                select agency_id, fund_code, line_no, {codes} from budget_line where budget_line_id = :id
+            )
+            select n.budget_line_id from wanted
+            join budget_line n using (agency_id, fund_code, line_no, {", ".join(f"{name}_code" for name in _SEGMENTS)})
+            where n.fiscal_year = :fiscal_year and n.status = 'ACTIVE' and n.postable
+            """  # noqa: S608  # constants of this module; values are bound
         ),
-        {"id": budget_line_id, "fiscal_year": fiscal_year},
+        {"id": budget_line_id, "fiscal_year": fiscal_year, "first_day": first_day, "next_day": next_day},
     ).scalar_one_or_none()

@@ -15,17 +15,20 @@ from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import domain as funds
 from services.finance.budget import usecases as budget
-from services.finance.budget.domain import Document, DocumentKind, Item, LineStatus
-from services.finance.budget.store import biggest_users
+from services.finance.budget.domain import Document, DocumentKind, Item, Line, LineStatus
+from services.finance.budget.store import biggest_users, lock_lines
 from services.finance.budget.years import domain, store
 from services.finance.budget.years.domain import Authorisation, AuthorisationStatus, Slice
 from services.finance.budget.years.events import MultiYearAuthorisationChanged
+from services.finance.classification.fiscal_calendar import Period
 from services.finance.classification.pack import fiscal_calendar
 
 
 def propose(session: Session, wanted: Authorisation) -> Authorisation:
     """Keep an authorisation as PROPOSED; it obligates nothing before another person approves it."""
-    domain.check_form(wanted, fiscal_calendar())
+    first_id = wanted.slices[0].budget_line_id
+    first = None if first_id is None else _line(session, wanted, first_id)
+    domain.check_form(wanted, first, fiscal_calendar())
     if not store.insert_authorisation(session, wanted):
         raise domain.ContractAuthorised(
             f"the agency has a multi-year authorisation {wanted.document_number}, or one of contract "
@@ -47,16 +50,15 @@ def propose(session: Session, wanted: Authorisation) -> Authorisation:
 
 
 def approve(session: Session, authorisation_id: UUID, *, person_id: UUID, at: datetime) -> Authorisation:
-    """Another person approves: the first year's slice is obligated in the same transaction, the others wait."""
+    """Another person approves: the first year's slice, and those that its line pays too, are obligated in the same
+    transaction; the others wait."""
     approved = domain.decide(_locked(session, authorisation_id), AuthorisationStatus.APPROVED, by=person_id, at=at)
     name = f"multi-year authorisation {approved.document_number}"
     approval.passed(session, authorisation_id, name, person_id=person_id, step="approve it")
-    first = approved.slices[0]
+    first, on = approved.slices[0], approved.effective_on
     assert first.budget_line_id is not None, "check_form saw to it"
-    _obligate(session, approved, first, first.budget_line_id, on=approved.effective_on, person_id=person_id)
-    approved = replace(
-        domain.with_slice(approved, replace(first, obligated_on=approved.effective_on)), version=approved.version
-    )
+    parts = _obligate(session, approved, first, first.budget_line_id, on=on, person_id=person_id)
+    approved = replace(domain.obligated(approved, parts, on), version=approved.version)
     store.save(session, approved)
     outbox.emit(session, MultiYearAuthorisationChanged(approved))
     return approved
@@ -83,13 +85,13 @@ def open_year(session: Session, agency_id: UUID, fiscal_year: int, *, on: date, 
         waiting = next(part for part in one.slices if part.fiscal_year == fiscal_year)
         try:
             line_id = _line_for(session, one, waiting)
-            _obligate(session, one, waiting, line_id, on=on, person_id=person_id)
-            after = replace(waiting, budget_line_id=line_id, obligated_on=on, exception="")
+            parts = _obligate(session, one, waiting, line_id, on=on, person_id=person_id)
+            changed = domain.obligated(one, parts, on)
         except KelolaError as refusal:
             # Whatever stops one slice stops neither the others nor the year. Nothing of it was written: an act is
             # written after all its checks.
             after = replace(waiting, exception=refusal.message)
-        changed = one if after == waiting else domain.with_slice(one, after)
+            changed = one if after == waiting else domain.with_slice(one, after)
         if changed is not one:
             store.save(session, changed)
             outbox.emit(session, MultiYearAuthorisationChanged(changed))
@@ -127,44 +129,69 @@ def _locked(session: Session, authorisation_id: UUID) -> Authorisation:
     return found
 
 
+def _line(session: Session, one: Authorisation, line_id: UUID) -> Line:
+    """A line of the agency as it is now, not locked: its years and segments never change."""
+    lines = lock_lines(session, one.agency_id, [line_id], lock=False)
+    return next(line for line in lines if line.budget_line_id == line_id)
+
+
 def _line_for(session: Session, one: Authorisation, waiting: Slice) -> UUID:
-    """The line that the slice names, else the one with the segments of the line that paid the slice before."""
+    """The line that the slice names; else the one that paid the slice before, where it reaches into the year; else the
+    year's line with that one's segments, or the codes that have taken their place since."""
     if waiting.budget_line_id is not None:
         return waiting.budget_line_id
     earlier = [part for part in one.slices if part.fiscal_year < waiting.fiscal_year and part.budget_line_id]
-    before = earlier[-1].budget_line_id
-    assert before is not None, "the first slice has a line"
-    found = store.same_line_of(session, before, waiting.fiscal_year)
+    before_id = earlier[-1].budget_line_id
+    assert before_id is not None, "the first slice has a line"
+    before = _line(session, one, before_id)
+    if before.covers(waiting.fiscal_year):
+        return before_id
+    calendar = fiscal_calendar()
+    found = store.same_line_of(
+        session,
+        before_id,
+        waiting.fiscal_year,
+        first_day=calendar.first_day(before.fiscal_year),
+        next_day=calendar.first_day(waiting.fiscal_year),
+    )
     if found is None:
-        raise NotFound.resource(f"active budget line of {waiting.fiscal_year} with the segments of line", before)
+        raise NotFound.resource(f"active budget line of {waiting.fiscal_year} with the segments of line", before_id)
     return found
 
 
-def _obligate(session: Session, one: Authorisation, part: Slice, line_id: UUID, *, on: date, person_id: UUID) -> None:
-    """O of one slice on its line, checked as every obligation is; refused before anything is written.
+def _obligate(
+    session: Session, one: Authorisation, part: Slice, line_id: UUID, *, on: date, person_id: UUID
+) -> list[Slice]:
+    """O of a slice on its line, and of later ones that the line pays too; refused before anything is written.
 
-    A slice in another currency than its line is obligated at the rate of the day on which its year is opened.
+    Checked as every obligation is. A slice in another currency than its line is obligated at the rate of the day on
+    which it is.
     """
-    document = Document(DocumentKind.CONTRACT, one.contract_id, one.contract_number)
     act = budget.begin(
         session,
         one.agency_id,
-        document,
+        Document(DocumentKind.CONTRACT, one.contract_id, one.contract_number),
         effective_on=on,
         budget_line_ids=[line_id],
-        document_line_ids=[part.document_line_id],
+        document_line_ids=[each.document_line_id for each in one.slices],
         currencies=[one.currency],
     )
     line = act.lines[line_id]
-    if line.fiscal_year != part.fiscal_year or line.status is not LineStatus.ACTIVE:
+    if not line.covers(part.fiscal_year) or line.status is not LineStatus.ACTIVE:
         raise funds.BudgetLineNotUsable(
             f"budget line {line.organisation_code} {line.account_code} ({line_id}) of {line.fiscal_year} is "
             f"{line.status.value}; the slice of {Money(part.amount, one.currency)} is of {part.fiscal_year}",
             metadata={"budget_line_id": str(line_id)},
         )
-    act.obligate(Item(part.document_line_id, line_id, part.amount, one.currency))
+    parts = domain.at_once(one, part, line)
+    for each in parts:
+        # What is of a later year than the act falls due in that year's first period, for the releases to date.
+        later = each.fiscal_year > fiscal_calendar().year_of(on)
+        schedule = ((Period(each.fiscal_year, 1), each.amount),) if later else ()
+        act.obligate(Item(each.document_line_id, line_id, each.amount, one.currency, schedule=schedule))
     short = act.shortages()
     if short:
         raise funds.exceeded(short, biggest_users(session, short[0].line.budget_line_id))
     budget.settle(session, act, one.agency_id, effective_on=on, person_id=person_id)
     budget.tell_obligated(session, act, one.agency_id)
+    return parts

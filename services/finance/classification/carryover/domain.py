@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from uuid import UUID
 
 from chassis.errors import FailedPrecondition, InvalidArgument
@@ -18,6 +18,7 @@ from chassis.money import checked
 from services.finance.classification.domain import Account, ClassificationConflict
 from services.finance.classification.segments import CODES_SHOWN, Segment
 from services.finance.ledger.domain import LINES_MAX, Basis, JournalEntry, Line, Segments
+from services.finance.ledger.yearend.domain import OpenEstimate, YearRun
 
 OPENING = "OPENING"
 _NO_SEGMENTS = Segments()
@@ -186,16 +187,39 @@ class Carried:
 
 
 @dataclass(frozen=True)
-class CarryOver:
+class CarryOver(YearRun):
     """One carry-over of an agency's balances."""
 
-    balance_carry_over_id: UUID
-    agency_id: UUID
-    year: int
     carried: tuple[Carried, ...]
-    journal_entry_ids: tuple[UUID, ...]
-    person_id: UUID
-    recorded_at: datetime
+
+
+def standing(
+    held: Sequence[Holding], at_its_end: Mapping[tuple[str, str], int], open_estimates: Iterable[OpenEstimate]
+) -> list[Holding]:
+    """What goes over of the account of the appropriations, `held`, that has ended: what budgets that outlive the year
+    have left, less what went over before. The rest of the account is closed with its year.
+
+    `at_its_end` is what it held on the year's last day by fund and currency, debits less credits: what it holds beyond
+    that was carried.
+    """
+    found = []
+    for estimate in open_estimates:
+        key = (estimate.fund_code, estimate.currency)
+        mine = [one for one in held if (one.fund_code, one.currency) == key]
+        if mine:
+            carried = sum(one.minor for one in mine) - at_its_end.get(key, 0)
+            found.append(
+                Holding(
+                    Basis.BUDGET,
+                    estimate.fund_code,
+                    mine[0].account_code,
+                    mine[0].successor_code,
+                    estimate.currency,
+                    carried - estimate.minor,
+                    None,
+                )
+            )
+    return [one for one in found if one.minor]
 
 
 def carry(holdings: Sequence[Holding], functional_currency: str) -> tuple[list[tuple[Line, ...]], list[Carried]]:

@@ -10,6 +10,7 @@ from chassis.wire import to_uuid
 from kelola.finance.v1 import carry_over_pb2
 from services.finance.classification.carryover import store, usecases, wire
 from services.finance.classification.segment_wire import optional_segment
+from services.finance.ledger.yearend import runs
 
 CARRY_OVER = carry_over_pb2.DESCRIPTOR.services_by_name["CarryOverService"]
 
@@ -62,30 +63,17 @@ class CarryOverEntrypoints:
 
     @rpc(CARRY_OVER)
     def carry_over_balances(self, request, call):
-        agency_id = to_uuid(request.agency_id, "agency_id")
-        with self.db.begin(call) as work:
-            done = usecases.carry_over(
-                work.session,
-                agency_id=agency_id,
-                year=request.year,
-                person_id=call.principal.acting_person(),
-                at=call.now,
-            )
-            work.reply(
-                carry_over_pb2.CarryOverBalancesResponse(balance_carry_over=wire.carry_over_message(done)),
-                resource=f"balanceCarryOvers/{done.balance_carry_over_id}",
-                agency_id=agency_id,
-            )
-        return work.answer
+        return runs.start(
+            self.db, request, call, act=usecases.carry_over, reply=_carried, collection="balanceCarryOvers"
+        )
 
     @rpc(CARRY_OVER)
     def list_balance_carry_overs(self, request, call):
-        agency_id = to_uuid(request.agency_id, "agency_id")
-        page = Page.of(request, filters={"agency_id": agency_id})
-        with self.db.read(call) as session:
-            found = store.carry_overs(session, agency_id, after=page.after, limit=page.size + 1)
-        shown = found[: page.size]
+        shown, next_page_token = runs.page(self.db, request, call, found=store.carry_overs)
         return carry_over_pb2.ListBalanceCarryOversResponse(
-            balance_carry_overs=[wire.carry_over_message(one) for one in shown],
-            next_page_token=page.token([shown[-1].balance_carry_over_id]) if len(found) > page.size else "",
+            balance_carry_overs=[wire.carry_over_message(one) for one in shown], next_page_token=next_page_token
         )
+
+
+def _carried(done):
+    return carry_over_pb2.CarryOverBalancesResponse(balance_carry_over=wire.carry_over_message(done))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from services.finance.classification.carryover.domain import Carried, CarryOver,
 from services.finance.classification.carryover.tables import BalanceCarryOverRow, CodeSuccessionRow
 from services.finance.classification.segments import Segment
 from services.finance.ledger.domain import Basis, Segments
+from services.finance.ledger.yearend import run_store
 
 _SUCCESSION = tuple(Succession.__dataclass_fields__)
 _SEGMENT_COLUMNS = ", ".join(f"l.{name}" for name in Segments.__dataclass_fields__)
@@ -92,8 +93,9 @@ _ENDED = """
             select from dimension_value d where d.kind = c.segment and d.code = c.code and d.valid_from <= :first_day
               and (d.valid_to is null or :first_day < d.valid_to))
 """
+# A line's codes held when it became usable: on the first day of its year, or of a project's span.
 _BUDGET_CODES = """
-    select distinct s.segment, s.code
+    select distinct s.segment, s.code, coalesce(b.valid_from, cast(:before as date)) as since
     from budget_line b
     cross join lateral (values ('ACCOUNT', b.account_code), ('ORGANISATION', b.organisation_code),
                                ('PROGRAM', b.program_code), ('FUNCTION', b.function_code),
@@ -109,13 +111,13 @@ def uncarried_budget(
 ) -> list[tuple[Segment, str]]:
     """The codes of active budget lines that end with the year before, end before the year and have no successor.
 
-    `before` is the first day of the year before, on which those lines' codes held.
+    `before` is the first day of the year before, on which the codes of its own lines held.
     """
     rows = session.execute(
         text(
             f"""
-            select c.segment, c.code from ({_BUDGET_CODES}) c
-            where {_ENDED} and carried_code(c.segment, c.code, :before, :first_day) = c.code
+            select distinct c.segment, c.code from ({_BUDGET_CODES}) c
+            where {_ENDED} and carried_code(c.segment, c.code, c.since, :first_day) = c.code
             order by 1, 2
             """  # noqa: S608  # constants of this module; values are bound
         ),
@@ -180,46 +182,51 @@ def holdings(session: Session, agency_id: UUID, *, first_day: date) -> list[tupl
     ]
 
 
+def successors_on(
+    session: Session, wanted: Collection[tuple[Segment, str, date]]
+) -> dict[tuple[Segment, str, date], str]:
+    """What each code that another has taken the place of by a day is called on it; codes that hold are left out.
+
+    A code that is used anew is itself: only what followed its last beginning counts.
+    """
+    if not wanted:
+        return {}
+    asked = sorted((segment.value, code, on) for segment, code, on in wanted)
+    rows = session.execute(
+        text(
+            """
+            select w.segment, w.code, w.on_day, carried_code(w.segment, w.code, last.valid_from, w.on_day) as now
+            from unnest(cast(:segments as text[]), cast(:codes as text[]), cast(:days as date[]))
+                 as w (segment, code, on_day)
+            cross join lateral (
+                select max(t.valid_from) as valid_from
+                from (select a.valid_from from account a where w.segment = 'ACCOUNT' and a.code = w.code
+                      union all
+                      select d.valid_from from dimension_value d where d.kind = w.segment and d.code = w.code) t
+                where t.valid_from <= w.on_day
+            ) last
+            where exists (select from code_succession s where s.segment = w.segment and s.old_code = w.code
+                                                          and s.effective_on <= w.on_day)
+            """
+        ),
+        {
+            "segments": [segment for segment, _, _ in asked],
+            "codes": [code for _, code, _ in asked],
+            "days": [on for _, _, on in asked],
+        },
+    )
+    return {(Segment(row.segment), row.code, row.on_day): row.now for row in rows if row.now != row.code}
+
+
 def add(session: Session, done: CarryOver) -> None:
     """Insert a carry-over."""
-    session.add(
-        BalanceCarryOverRow(
-            balance_carry_over_id=done.balance_carry_over_id,
-            agency_id=done.agency_id,
-            year=done.year,
-            carried=[{**vars(one), "basis": one.basis.value} for one in done.carried],
-            journal_entry_ids=[str(entry_id) for entry_id in done.journal_entry_ids],
-            person_id=done.person_id,
-            recorded_at=done.recorded_at,
-        )
-    )
-    session.flush()
+    carried = [{**vars(one), "basis": one.basis.value} for one in done.carried]
+    run_store.insert(session, BalanceCarryOverRow, done, carried=carried)
 
 
 def carry_overs(session: Session, agency_id: UUID, *, after: tuple[UUID] | None, limit: int) -> list[CarryOver]:
     """An agency's carry-overs, the newest first."""
-    row = BalanceCarryOverRow
-    query = (
-        select(row)
-        .where(row.agency_id == agency_id)
-        .order_by(row.balance_carry_over_id.desc())  # type: ignore[attr-defined]  # a column
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(row.balance_carry_over_id < after[0])
     return [
-        CarryOver(
-            found.balance_carry_over_id,
-            found.agency_id,
-            found.year,
-            tuple(_carried(part) for part in found.carried),
-            tuple(UUID(entry_id) for entry_id in found.journal_entry_ids),
-            found.person_id,
-            found.recorded_at,
-        )
-        for found in session.scalars(query)
+        CarryOver(**run, carried=tuple(Carried(**{**part, "basis": Basis(part["basis"])}) for part in row.carried))
+        for row, run in run_store.newest(session, BalanceCarryOverRow, agency_id, after=after, limit=limit)
     ]
-
-
-def _carried(part: Mapping[str, Any]) -> Carried:
-    return Carried(**{**part, "basis": Basis(part["basis"])})

@@ -21,8 +21,11 @@ from services.finance.classification.segment_store import check_known
 from services.finance.classification.segments import Segment
 from services.finance.classification.usecases import year_unknown
 from services.finance.ledger import usecases as posting
+from services.finance.ledger.domain import Basis
+from services.finance.ledger.yearend import run_store
 from services.finance.ledger.yearend import store as year_end
-from services.finance.ledger.yearend.domain import Balance, Targets
+from services.finance.ledger.yearend import usecases as closing
+from services.finance.ledger.yearend.domain import Balance
 
 
 def create_successions(session: Session, wanted: Sequence[Succession]) -> list[tuple[Succession, bool]]:
@@ -88,9 +91,22 @@ def _holdings(session: Session, agency_id: UUID, year: int) -> list[Holding]:
     if not found:
         return []
     on = calendar.last_day(year - 1)
-    roles = mapping.accounts_for(session, [("EQUITY", ""), ("SAL-RESULT", ""), ("SAL", "")], on=on)
-    targets = Targets(roles["EQUITY", ""], roles["SAL-RESULT", ""], roles["SAL", ""])
-    return [one for one, kind in found if targets.of(_balance(one, kind)) is None]
+    targets = closing.targets_of(session, on=on)
+    going = [one for one, kind in found if targets.of(_balance(one, kind)) is None]
+    return going + _open_estimates(session, agency_id, year - 1, [one for one, _ in found], on)
+
+
+def _open_estimates(
+    session: Session, agency_id: UUID, year: int, holdings: Sequence[Holding], on: date
+) -> list[Holding]:
+    """What of the appropriations the closing of `year` leaves for budgets that outlive it, where their account ends."""
+    open_estimates = year_end.open_estimates(session, agency_id, year, on)
+    if not open_estimates:
+        return []
+    account_code = mapping.account_for(session, "APR", on=on)
+    held = [one for one in holdings if (one.basis, one.account_code) == (Basis.BUDGET, account_code)]
+    at_its_end = year_end.held_on(session, agency_id, account_code, year)
+    return domain.standing(held, at_its_end, open_estimates)
 
 
 def _balance(one: Holding, kind: str) -> Balance:
@@ -99,8 +115,7 @@ def _balance(one: Holding, kind: str) -> Balance:
 
 def carry_over(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: datetime) -> CarryOver:
     """Carry what stands on ended accounts to their successors; a second time, what was posted since."""
-    # The same lock as a closing's: what one of them sums up is not posted by the other meanwhile.
-    year_end.lock_year_end(session, agency_id)
+    run_store.lock(session, agency_id)
     fiscal_year = chart.fiscal_year_of(session, agency_id, year)
     if fiscal_year is None:
         raise year_unknown(agency_id, year)
@@ -127,7 +142,7 @@ def carry_over(session: Session, *, agency_id: UUID, year: int, person_id: UUID,
         at=at,
         person_id=person_id,
     )
-    done = CarryOver(carry_over_id, agency_id, year, tuple(carried), tuple(entry_ids), person_id, at)
+    done = CarryOver(carry_over_id, agency_id, year, tuple(entry_ids), person_id, at, tuple(carried))
     store.add(session, done)
     outbox.emit(session, BalancesCarriedOver(done, first_day))
     return done

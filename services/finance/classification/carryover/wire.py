@@ -52,7 +52,7 @@ def uncarried_message(one: Uncarried) -> carry_over_pb2.UncarriedCode:
 def carry_over_message(one: CarryOver) -> carry_over_pb2.BalanceCarryOver:
     """A carry-over."""
     return carry_over_pb2.BalanceCarryOver(
-        balance_carry_over_id=str(one.balance_carry_over_id),
+        balance_carry_over_id=str(one.run_id),
         agency_id=str(one.agency_id),
         year=one.year,
         carried_balances=[
@@ -75,10 +75,10 @@ def carry_over_message(one: CarryOver) -> carry_over_pb2.BalanceCarryOver:
 def _carried(event: BalancesCarriedOver) -> outbox.Envelope:
     one = event.carry_over
     message = classification_events_pb2.BalancesCarriedOver(
-        balance_carry_over_id=str(one.balance_carry_over_id),
+        balance_carry_over_id=str(one.run_id),
         agency_id=str(one.agency_id),
         year=one.year,
         opened_on=to_date(event.opened_on),
         journal_entry_ids=[str(entry_id) for entry_id in one.journal_entry_ids],
     )
-    return outbox.Envelope(message, one.balance_carry_over_id, one.agency_id, 1)
+    return outbox.Envelope(message, one.run_id, one.agency_id, 1)

@@ -16,6 +16,24 @@ from services.finance.classification.domain import ClassificationConflict, Paren
 from services.finance.classification.segments import Segment
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What a report's rows are: the classes of `scheme`, or the heads of a segment's own tree down to `depth` levels.
+
+    `segment` is None with a scheme. A depth of 1 keeps the roots, 0 every level.
+    """
+
+    scheme: str
+    segment: Segment | None
+    depth: int
+
+    def __post_init__(self) -> None:
+        if (self.scheme == "") == (self.segment is None):
+            raise InvalidArgument.field("scheme", "give a scheme, or a segment whose own tree gives the rows, not both")
+        if self.depth and self.segment is None:
+            raise InvalidArgument.field("depth", "it cuts the tree of a segment; a scheme has classes of its own")
+
+
 class ClassMappingInvalid(InvalidArgument):
     """A scheme would classify two segments, or a rule names a class that is not there."""
 

@@ -77,9 +77,10 @@ class ReportingClassEntrypoints:
         wanted = Filter(agency_id=optional_uuid(request.agency_id, "agency_id"), fiscal_year=request.fiscal_year)
         last_day = fiscal_calendar().last_day(request.fiscal_year)
         on = from_date(request.mapped_on, "mapped_on") if request.HasField("mapped_on") else last_day
-        page = Page.of(request, {**wanted.values(), "scheme": request.scheme, "on": on})
+        shown = wire.rows(request)
+        page = Page.of(request, {**wanted.values(), **vars(shown), "on": on})
         with self.db.read(call, snapshot=True) as session:
-            report = usecases.execution(session, wanted, request.scheme, on=on, after=page.after, limit=page.size + 1)
+            report = usecases.execution(session, wanted, shown, on=on, after=page.after, limit=page.size + 1)
         last = report.rows[page.size - 1] if len(report.rows) > page.size else None
         token = page.token([last.class_code, last.currency]) if last else ""
         return wire.execution_message(report, page.size, token)
@@ -94,16 +95,17 @@ class ReportingClassEntrypoints:
             without_adjustments=request.without_adjustments,
             without_closing=request.without_closing,
         )
-        page = Page.of(request, {**vars(scope), "scheme": request.scheme})
+        shown = wire.rows(request)
+        page = Page.of(request, {**vars(scope), **vars(shown)})
         with self.db.read(call) as session:
             report = usecases.turnover(
                 session,
                 scope,
-                request.scheme,
+                shown,
                 on=scope.as_of or call.now.date(),
                 after=page.after,
                 limit=page.size + 1,
             )
         last = report.rows[page.size - 1] if len(report.rows) > page.size else None
-        token = page.token([last.account_code, last.currency]) if last else ""
+        token = page.token([last.account_code, last.currency, report.known_at]) if last else ""
         return wire.turnover_message(report, page.size, token)

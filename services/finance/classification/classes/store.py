@@ -15,6 +15,16 @@ from services.finance.classification.segments import Segment
 
 _CLASS = tuple(ReportingClass.__dataclass_fields__)
 _MAPPING = tuple(ClassMapping.__dataclass_fields__)
+# The tree of a segment on a day; codes that have ended by then stand where they stood last.
+_PLACE = """place as materialized (
+                select distinct on (code) code, parent_code, display_name from (
+                    select code, parent_code, display_name, valid_from from account
+                    where :segment = 'ACCOUNT' and valid_from <= :on
+                    union all
+                    select code, parent_code, display_name, valid_from from dimension_value
+                    where kind = :segment and valid_from <= :on
+                ) row order by code, valid_from desc
+            )"""
 
 
 def _class(row: ReportingClassRow) -> ReportingClass:
@@ -104,18 +114,11 @@ def classes_of_codes(session: Session, scheme: str, segment: Segment, *, on: dat
     """
     rows = session.execute(
         text(
-            """
+            f"""
             with recursive rule as materialized (
                 select segment_code, class_code from class_mapping
                 where scheme = :scheme and valid_from <= :on and (valid_to is null or :on < valid_to)
-            ), place as materialized (
-                select distinct on (code) code, parent_code from (
-                    select code, parent_code, valid_from from account where :segment = 'ACCOUNT' and valid_from <= :on
-                    union all
-                    select code, parent_code, valid_from from dimension_value
-                    where kind = :segment and valid_from <= :on
-                ) row order by code, valid_from desc
-            ), chain (leaf, code, above) as (
+            ), {_PLACE}, chain (leaf, code, above) as (
                 select code, code, 0 from place
                 union all
                 select c.leaf, p.parent_code, c.above + 1
@@ -124,8 +127,40 @@ def classes_of_codes(session: Session, scheme: str, segment: Segment, *, on: dat
                   and not exists (select from rule r where r.segment_code = c.code)
             )
             select c.leaf, r.class_code from chain c join rule r on r.segment_code = c.code order by 1
-            """
+            """  # noqa: S608  # a constant of this module; values are bound
         ),
         {"scheme": scheme, "segment": segment.value, "on": on},
     )
     return {row.leaf: row.class_code for row in rows}
+
+
+def heads_of_codes(
+    session: Session, segment: Segment, depth: int, *, on: date
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The head of each code of a segment in its tree of a day, `depth` levels down (0: the code itself), and names.
+
+    A code that lies above that level is its own head.
+    """
+    rows = session.execute(
+        text(
+            f"""
+            with recursive {_PLACE}, chain (leaf, code, above) as (
+                select code, code, 0 from place
+                union all
+                select c.leaf, p.parent_code, c.above + 1
+                from chain c join place p on p.code = c.code
+                where p.parent_code <> '' and c.above < 32
+            ), placed as (
+                select leaf, code, row_number() over (partition by leaf order by above desc) as level,
+                       count(*) over (partition by leaf) as levels
+                from chain
+            )
+            select d.leaf, d.code, coalesce(p.display_name, '') as display_name
+            from placed d left join place p on p.code = d.code
+            where d.level = case when :depth = 0 then d.levels else least(:depth, d.levels) end
+            order by 1
+            """  # noqa: S608  # a constant of this module; values are bound
+        ),
+        {"segment": segment.value, "depth": depth, "on": on},
+    ).all()
+    return {row.leaf: row.code for row in rows}, {row.code: row.display_name for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from sqlmodel import Session
 from chassis.errors import NotFound
 from services.finance.budget import report_store as budget
 from services.finance.classification.classes import domain, store
-from services.finance.classification.classes.domain import ClassMapping, ReportingClass
+from services.finance.classification.classes.domain import ClassMapping, ReportingClass, Rows
 from services.finance.classification.segment_store import check_known
 from services.finance.classification.segments import Segment
 from services.finance.classification.store import lock_classification
@@ -68,29 +68,36 @@ class Turnover:
 
 
 def execution(
-    session: Session, wanted: budget.Filter, scheme: str, *, on: date, after: tuple[Any, ...] | None, limit: int
+    session: Session, wanted: budget.Filter, shown: Rows, *, on: date, after: tuple[Any, ...] | None, limit: int
 ) -> Execution:
-    """The budget's execution by the classes of a day; NOT_FOUND for a scheme without classes."""
-    segment = _segment(session, scheme)
-    classes = store.classes_of_codes(session, scheme, segment, on=on)
-    rows = budget.by_class(session, wanted, column=segment.column, classes=classes, after=after, limit=limit)
-    return Execution(
-        rows, store.names(session, scheme, {row.class_code for row in rows}), budget.totals(session, wanted)
-    )
+    """The budget's execution by the classes, or the tree, of a day; NOT_FOUND for a scheme without classes."""
+    segment, classes, names = _classes(session, shown, on)
+    rows, totals = budget.by_class(session, wanted, column=segment.column, classes=classes, after=after, limit=limit)
+    return Execution(rows, names({row.class_code for row in rows}), totals)
 
 
 def turnover(
-    session: Session, scope: Scope, scheme: str, *, on: date, after: tuple[Any, ...] | None, limit: int
+    session: Session, scope: Scope, shown: Rows, *, on: date, after: tuple[Any, ...] | None, limit: int
 ) -> Turnover:
-    """The ledger's turnover by the classes of a day; NOT_FOUND for a scheme without classes."""
-    if scope.known_at is not None:
-        scope = replace(scope, known_at=ledger.known_horizon(session, scope.known_at))
-    segment = _segment(session, scheme)
-    classes = store.classes_of_codes(session, scheme, segment, on=on)
+    """The ledger's turnover by the classes, or the tree, of a day; NOT_FOUND for a scheme without classes."""
+    scope = replace(scope, known_at=ledger.knowledge(session, scope.known_at, after))
+    segment, classes, names = _classes(session, shown, on)
     rows, totals = ledger.turnover_by_class(
         session, scope, column=segment.column, classes=classes, after=after, limit=limit
     )
-    return Turnover(rows, store.names(session, scheme, {row.account_code for row in rows}), totals, scope.known_at)
+    return Turnover(rows, names({row.account_code for row in rows}), totals, scope.known_at)
+
+
+def _classes(
+    session: Session, shown: Rows, on: date
+) -> tuple[Segment, Mapping[str, str], Callable[[set[str]], Mapping[str, str]]]:
+    """(the segment, the class or head of its codes, what gives the names of those that are shown)."""
+    if shown.segment is not None:
+        heads, names = store.heads_of_codes(session, shown.segment, shown.depth, on=on)
+        return shown.segment, heads, lambda _: names
+    segment = _segment(session, shown.scheme)
+    classes = store.classes_of_codes(session, shown.scheme, segment, on=on)
+    return segment, classes, lambda codes: store.names(session, shown.scheme, codes)
 
 
 def _segment(session: Session, scheme: str) -> Segment:

@@ -7,9 +7,9 @@ from chassis.money import Money
 from chassis.wire import from_date, resource_name, to_date, to_money, to_timestamp
 from kelola.finance.v1 import reporting_class_pb2
 from services.finance.budget.wire import figures
-from services.finance.classification.classes.domain import ClassMapping, ReportingClass
+from services.finance.classification.classes.domain import ClassMapping, ReportingClass, Rows
 from services.finance.classification.classes.usecases import Execution, Turnover
-from services.finance.classification.segment_wire import segment, segment_number
+from services.finance.classification.segment_wire import optional_segment, segment, segment_number
 
 CLASSES, MAPPINGS = "reportingClasses", "classMappings"
 
@@ -43,6 +43,13 @@ def mapping(message: reporting_class_pb2.ClassMapping, field: str) -> ClassMappi
         valid_from=from_date(message.valid_from, f"{field}.valid_from"),
         valid_to=from_date(message.valid_to, f"{field}.valid_to") if message.HasField("valid_to") else None,
     )
+
+
+def rows(
+    request: reporting_class_pb2.GetExecutionByClassRequest | reporting_class_pb2.GetTurnoverByClassRequest,
+) -> Rows:
+    """What a report's rows are."""
+    return Rows(request.scheme, optional_segment(request.segment), request.depth)
 
 
 def mapping_message(one: ClassMapping) -> reporting_class_pb2.ClassMapping:

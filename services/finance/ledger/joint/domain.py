@@ -3,6 +3,7 @@
 Domain rules §1: every entry balances per entity, basis and fund; an act that touches two entities posts two balanced
 legs through the inter-entity pair RK-A (agency's side) and RK-T (treasury's side), equal and opposite at every instant.
 Between two agencies it goes agency, treasury, agency. Permendagri 77/2020 names the accounts RK PPKD and RK SKPD.
+An act is corrected, adjusted in period 13 (§7) and reversed by itself as a single entry is, in all its books or none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from chassis.money import Money, checked
 from services.finance.ledger.domain import (
     JOINT_ENTRY,
     Basis,
+    CorrectionUnnamed,
     EntryRejected,
     EntryUnbalanced,
     JournalEntry,
@@ -41,7 +43,11 @@ class Leg:
 
 @dataclass(frozen=True)
 class JointEntry:
-    """An act to be posted; the legs are without the pair's lines."""
+    """An act to be posted; the legs are without the pair's lines.
+
+    `corrects_id` makes it a correction of another act. With `adjustment_on`, the last day of a year, its entries stand
+    in that year's adjustment period 13. `auto_reverse` has it reversed on the first day of the month after.
+    """
 
     joint_entry_id: UUID
     treasury_agency_id: UUID
@@ -50,11 +56,19 @@ class JointEntry:
     late_reason: str
     person_id: UUID
     legs: tuple[Leg, ...]
+    corrects_id: UUID | None = None
+    adjustment_on: date | None = None
+    auto_reverse: bool = False
 
     @property
     def agency_ids(self) -> frozenset[UUID]:
         """Every agency whose books it touches, the treasury among them."""
         return frozenset({self.treasury_agency_id, *(leg.agency_id for leg in self.legs)})
+
+    @property
+    def accounting_on(self) -> date:
+        """The day on which its entries stand, in every book."""
+        return self.adjustment_on or self.effective_on
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,18 @@ class Pair:
 
     agency_account_code: str  # RK-A
     treasury_account_code: str  # RK-T
+
+
+def check_purpose(act: JointEntry) -> None:
+    """Refuse an act of the adjustment period that corrects nothing, or that would reverse by itself."""
+    if act.adjustment_on is None:
+        return
+    if act.corrects_id is None:
+        raise CorrectionUnnamed(
+            "the adjustment period is for corrections: name the act that this one corrects (corrects_joint_entry_id)"
+        )
+    if act.auto_reverse:
+        raise EntryRejected("an act of the adjustment period does not reverse by itself: no month follows it")
 
 
 def paired(legs: Sequence[Leg], treasury_agency_id: UUID, pair: Pair, currency: str) -> list[Leg]:
@@ -158,20 +184,28 @@ def _check_whole(legs: Sequence[Leg], treasury: Leg, currency: str) -> None:
         )
 
 
-def entries(act: JointEntry, legs: Sequence[Leg], ids: Mapping[UUID, UUID]) -> list[JournalEntry]:
-    """The entries of the act's paired legs; `ids` gives each agency's entry its id. They name the act."""
+def entries(
+    act: JointEntry, legs: Sequence[Leg], ids: Mapping[UUID, UUID], corrected: Mapping[UUID, UUID]
+) -> list[JournalEntry]:
+    """The entries of the act's paired legs; they name the act.
+
+    By agency: `ids` gives each entry its id, `corrected` the entry that it corrects (none but of a correction). That
+    the act reverses by itself is not the single entry's affair: one leg alone is never reversed.
+    """
     return [
         JournalEntry(
             journal_entry_id=ids[leg.agency_id],
             agency_id=leg.agency_id,
             effective_on=act.effective_on,
-            accounting_on=None,
+            accounting_on=act.adjustment_on,
             description=act.description,
             source_kind=JOINT_ENTRY,
             source_id=act.joint_entry_id,
             lines=leg.lines,
             late_reason=act.late_reason,
             person_id=act.person_id,
+            corrects_id=corrected.get(leg.agency_id),
+            adjusts=act.adjustment_on is not None,
         )
         for leg in legs
     ]

@@ -1,27 +1,37 @@
-"""JointEntryService: what each RPC does, in order."""
+"""JointEntryService, and the round that reverses what is due: what each does, in order."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
+from chassis.container import every
+from chassis.errors import KelolaError
 from chassis.grpc import rpc
 from chassis.ids import new_id
 from chassis.paging import Page
-from chassis.wire import from_date, to_uuid
+from chassis.wire import from_date, optional_uuid, to_uuid
 from kelola.finance.v1 import joint_entry_pb2
 from services.finance.classification.store import functional_currencies
-from services.finance.ledger.joint import store, usecases, wire
+from services.finance.ledger.joint import reversing, store, usecases, wire
+from services.finance.ledger.schedule.domain import RUN_MAX
+from services.finance.ledger.schedule.entrypoints import ROUND_SECONDS
 
 JOINT_ENTRY = joint_entry_pb2.DESCRIPTOR.services_by_name["JointEntryService"]
 CREATE = "finance.journal_entry.create"
 REVERSE = "finance.journal_entry.reverse"
 POST_LATE = "finance.fiscal_period.post_late"
+_SUBJECT = "service:finance"
+
+log = structlog.get_logger("finance.joint")
 
 
 class JointEntryEntrypoints:
-    """The RPCs of JointEntryService."""
+    """The RPCs of JointEntryService, and the round that reverses what is due."""
 
     db: Any
+    clock: Any
 
     @rpc(JOINT_ENTRY)
     def create_joint_entry(self, request, call):
@@ -45,9 +55,10 @@ class JointEntryEntrypoints:
     @rpc(JOINT_ENTRY)
     def list_joint_entries(self, request, call):
         agency_id = to_uuid(request.agency_id, "agency_id")
-        page = Page.of(request, filters={"agency_id": agency_id})
+        corrects_id = optional_uuid(request.corrects_joint_entry_id, "corrects_joint_entry_id")
+        page = Page.of(request, filters={"agency_id": agency_id, "corrects_id": corrects_id})
         with self.db.read(call) as session:
-            keys = store.act_ids(session, agency_id, after=page.after, limit=page.size + 1)
+            keys = store.act_ids(session, agency_id, corrects_id=corrects_id, after=page.after, limit=page.size + 1)
             found = store.acts(session, keys[: page.size])
             currency = functional_currencies(session, [agency_id]).get(agency_id)
         return joint_entry_pb2.ListJointEntriesResponse(
@@ -72,6 +83,7 @@ class JointEntryEntrypoints:
                 else None,
                 reason=request.reason,
                 late_reason=request.late_reason,
+                in_adjustment_period=request.in_adjustment_period,
                 person_id=call.principal.acting_person(),
                 may_reverse=may_reverse,
             )
@@ -83,6 +95,20 @@ class JointEntryEntrypoints:
                 agency_id=stored.treasury_agency_id,
             )
         return work.answer
+
+    @every(ROUND_SECONDS)
+    def reverse_due_acts(self):
+        now = self.clock.now()
+        with self.db.work((), subject=_SUBJECT) as session:
+            due = store.due(session, now.date(), limit=RUN_MAX)
+        for one in due:
+            # Each act in a transaction of its own, which sees its agencies alone.
+            try:
+                with self.db.work(one.agency_ids, subject=_SUBJECT) as session:
+                    store.lock_round(session)
+                    reversing.reverse_one(session, one, at=now, person_id=None)
+            except KelolaError as failure:
+                log.warning("an act waits for the next round", act=str(one.joint_entry_id), error=failure.message)
 
 
 def _currency(session, stored):

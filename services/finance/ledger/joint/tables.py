@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Index, Uuid, text
@@ -46,6 +46,11 @@ class JointEntryLegRow(FinanceTable, table=True):
             *("reverses_joint_entry_id", "agency_id"),
             postgresql_where=text("reverses_joint_entry_id is not null"),
         ),
+        Index(
+            "ix_joint_entry_leg_corrects",
+            *("corrects_joint_entry_id", "agency_id", "joint_entry_id"),
+            postgresql_where=text("corrects_joint_entry_id is not null"),
+        ),
     )
 
     joint_entry_id: UUID = uuid_key()
@@ -55,3 +60,25 @@ class JointEntryLegRow(FinanceTable, table=True):
     journal_entry_id: UUID = Field(sa_type=Uuid)
     treasury_agency_id: UUID = Field(sa_type=Uuid)
     reverses_joint_entry_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
+    # The act that this one corrects.
+    corrects_joint_entry_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
+    # The day on which the act reverses by itself, all its legs together; null for one that stays.
+    reverse_on: date | None = Field(default=None, nullable=True)
+
+
+class JointReversalRow(FinanceTable, table=True):
+    """An act that is to reverse by itself and has not. Taken away with its reversal, whoever posts it.
+
+    Not behind the agency wall: the service's own round must know whose books to open before it opens them. It holds
+    ids and days only.
+    """
+
+    __tablename__ = "joint_reversal"
+    __table_args__ = (Index("ix_joint_reversal_due", "due_on", "joint_entry_id"),)
+
+    joint_entry_id: UUID = uuid_key()
+    # Every agency that takes part.
+    entity_ids: list[str] = json_field()
+    due_on: date
+    # When it was last tried and refused; what was tried longest ago comes first.
+    tried_at: datetime | None = instant_field(nullable=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from uuid import UUID
@@ -13,27 +13,37 @@ from chassis.errors import NotFound
 from chassis.ids import new_id
 from services.finance.classification import mapping
 from services.finance.classification import store as classification
+from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger import domain as ledger
 from services.finance.ledger import usecases as posting
-from services.finance.ledger.domain import EntryRejected, JournalEntry, Posted, Refused
+from services.finance.ledger.domain import EntryRejected, JournalEntry, Posted, Refused, reversal_day
 from services.finance.ledger.joint import domain, store
-from services.finance.ledger.joint.domain import JointEntry, Pair
-from services.finance.ledger.joint.store import StoredAct
-from services.finance.ledger.refusals import PeriodClosed
+from services.finance.ledger.joint.domain import JointEntry, Leg, Pair
+from services.finance.ledger.joint.store import Record, StoredAct
+from services.finance.ledger.refusals import CorrectedEntryUnknown, PeriodClosed
 
 
 def create(session: Session, act: JointEntry) -> StoredAct:
     """Post an act: a balanced entry in each of its books, with the pair between them. All or none.
 
     Raises what an entry of one agency would be refused for, with the agency named; PERIOD_CLOSED when the day is not
-    open in one of them; JOINT_ENTRY_UNPAIRED; ACCOUNT_NOT_MAPPED when the pack has no pair.
+    open in one of them; JOINT_ENTRY_UNPAIRED; ACCOUNT_NOT_MAPPED when the pack has no pair; CORRECTED_ENTRY_UNKNOWN
+    when what it corrects has no entry in one of its books.
     """
+    domain.check_purpose(act)
     currency = _currency(session, act)
-    accounts = mapping.accounts_for(session, [("RK-A", ""), ("RK-T", "")], on=act.effective_on)
+    accounts = mapping.accounts_for(session, [("RK-A", ""), ("RK-T", "")], on=act.accounting_on)
     pair = Pair(accounts["RK-A", ""], accounts["RK-T", ""])
     legs = domain.paired(act.legs, act.treasury_agency_id, pair, currency)
-    made = domain.entries(act, legs, {leg.agency_id: new_id() for leg in legs})
-    return _post(session, made, joint_entry_id=act.joint_entry_id, treasury_agency_id=act.treasury_agency_id)
+    ids = {leg.agency_id: new_id() for leg in legs}
+    made = domain.entries(act, legs, ids, _corrected(session, act, legs))
+    record = Record(
+        act.joint_entry_id,
+        act.treasury_agency_id,
+        corrects_id=act.corrects_id,
+        reverse_on=reversal_day(act.accounting_on) if act.auto_reverse else None,
+    )
+    return post(session, made, record)
 
 
 def get(session: Session, joint_entry_id: UUID) -> StoredAct:
@@ -52,6 +62,7 @@ def reverse(
     effective_on: date | None,
     reason: str,
     late_reason: str,
+    in_adjustment_period: bool = False,
     person_id: UUID,
     may_reverse: Callable[[UUID], None],
 ) -> StoredAct:
@@ -66,27 +77,50 @@ def reverse(
         may_reverse(agency_id)
     store.lock(session, joint_entry_id)
     original = get(session, joint_entry_id)
+    calendar, stood_on = fiscal_calendar(), original.entries[0].accounting_on
+    return post_mirror(
+        session,
+        original,
+        reversal_id=reversal_id,
+        effective_on=effective_on or original.entries[0].entry.effective_on,
+        description=reason,
+        late_reason=late_reason,
+        adjustment_on=calendar.last_day(calendar.year_of(stood_on)) if in_adjustment_period else None,
+        person_id=person_id,
+    )
+
+
+def post_mirror(
+    session: Session,
+    original: StoredAct,
+    *,
+    reversal_id: UUID,
+    effective_on: date,
+    description: str,
+    late_reason: str = "",
+    adjustment_on: date | None = None,
+    person_id: UUID,
+) -> StoredAct:
+    """Post the mirror of an act, whose lock is held and whose every leg is seen; it is on no work list any more."""
     mirrors = [
         replace(
             ledger.reversal(
                 one.entry,
                 journal_entry_id=new_id(),
-                effective_on=effective_on or one.entry.effective_on,
-                description=reason,
+                effective_on=effective_on,
+                description=description,
                 late_reason=late_reason,
+                adjustment_on=adjustment_on,
             ),
             source_id=reversal_id,
             person_id=person_id,
         )
         for one in original.entries
     ]
-    return _post(
-        session,
-        mirrors,
-        joint_entry_id=reversal_id,
-        treasury_agency_id=head.treasury_agency_id,
-        reverses_id=joint_entry_id,
-    )
+    record = Record(reversal_id, original.treasury_agency_id, reverses_id=original.joint_entry_id)
+    done = post(session, mirrors, record)
+    store.take_off(session, [original.joint_entry_id])
+    return done
 
 
 def _currency(session: Session, act: JointEntry) -> str:
@@ -107,14 +141,23 @@ def _currency(session: Session, act: JointEntry) -> str:
     return currencies[0]
 
 
-def _post(
-    session: Session,
-    entries: Sequence[JournalEntry],
-    *,
-    joint_entry_id: UUID,
-    treasury_agency_id: UUID,
-    reverses_id: UUID | None = None,
-) -> StoredAct:
+def _corrected(session: Session, act: JointEntry, legs: Sequence[Leg]) -> Mapping[UUID, UUID]:
+    """By agency, the entry that a correction's entry corrects: that of the corrected act in the same books."""
+    if act.corrects_id is None:
+        return {}
+    found = store.entry_ids(session, act.corrects_id)
+    for leg in legs:
+        if leg.agency_id not in found:
+            raise CorrectedEntryUnknown(
+                f"agency {leg.agency_id}: the act {act.corrects_id} has no entry in its books that could be corrected; "
+                "reverse that act and post another, when it named the wrong agency",
+                metadata={"agency_id": str(leg.agency_id), "corrects_joint_entry_id": str(act.corrects_id)},
+            )
+    return found
+
+
+def post(session: Session, entries: Sequence[JournalEntry], record: Record) -> StoredAct:
+    """Post the entries of an act and keep it, all or none. Raises the first refusal, with its agency named."""
     posted = []
     for verdict in posting.post_each(session, entries):
         if isinstance(verdict, Refused):
@@ -124,22 +167,14 @@ def _post(
     _check_one_day(posted)
     person_id = entries[0].person_id
     assert person_id is not None, "an act by hand has its person"
-    store.add(
-        session,
-        posted,
-        joint_entry_id=joint_entry_id,
-        treasury_agency_id=treasury_agency_id,
-        reverses_id=reverses_id,
-        person_id=person_id,
-        recorded_at=posted[0].recorded_at,
-    )
-    return get(session, joint_entry_id)
+    store.add(session, posted, record, person_id=person_id, recorded_at=posted[0].recorded_at)
+    return get(session, record.joint_entry_id)
 
 
 def _check_one_day(posted: Sequence[Posted]) -> None:
     """An entry that moved to a later period would leave the pair unequal between the two days (domain rules §1)."""
     for one in posted:
-        if one.accounting_on != one.entry.effective_on:
+        if one.accounting_on != (one.entry.accounting_on or one.entry.effective_on):
             raise PeriodClosed(
                 f"agency {one.entry.agency_id}: {one.entry.effective_on} is closed there, and the entries of one act "
                 "stand on one day: name a day that is open in every agency "

@@ -26,18 +26,45 @@ _PAIR = """
     where coalesce(mine.amount, 0) + coalesce(theirs.amount, 0) <> 0
     order by 1, 2, 3 limit :limit
 """
-# Every entry of an act is there, on one day; an act is reversed whole or not at all.
+# Every entry of an act is there, on one day of one period; an act is reversed whole or not at all.
 _ACTS = """
     select j.joint_entry_id, count(e.journal_entry_id) as entries, jsonb_array_length(j.agency_ids) as legs,
-           count(distinct e.accounting_on) as days, count(r.journal_entry_id) as reversed
+           count(distinct (e.accounting_on, e.fiscal_year, e.period_number)) as days,
+           count(r.journal_entry_id) as reversed
     from joint_entry j
     left join joint_entry_leg l using (joint_entry_id)
     left join journal_entry e
            on (e.journal_entry_id, e.agency_id, e.source_id) = (l.journal_entry_id, l.agency_id, l.joint_entry_id)
     left join journal_entry r on r.reverses_journal_entry_id = e.journal_entry_id
     group by j.joint_entry_id
-    having count(e.journal_entry_id) <> jsonb_array_length(j.agency_ids) or count(distinct e.accounting_on) <> 1
+    having count(e.journal_entry_id) <> jsonb_array_length(j.agency_ids)
+        or count(distinct (e.accounting_on, e.fiscal_year, e.period_number)) <> 1
         or count(r.journal_entry_id) not in (0, jsonb_array_length(j.agency_ids))
+    order by 1 limit :limit
+"""
+# Each entry of a correction corrects the entry of the corrected act in the same books.
+_CORRECTIONS = """
+    select l.joint_entry_id, l.agency_id
+    from joint_entry_leg l
+    join journal_entry e on e.journal_entry_id = l.journal_entry_id
+    left join joint_entry_leg c on c.joint_entry_id = l.corrects_joint_entry_id and c.agency_id = l.agency_id
+    where e.corrects_journal_entry_id is distinct from c.journal_entry_id
+    order by 1, 2 limit :limit
+"""
+# An act that is to reverse by itself and was not reversed is on the work list, and nothing else is.
+_WAITING = """
+    with waiting as (
+        select l.joint_entry_id, min(l.reverse_on) as due_on,
+               jsonb_agg(l.agency_id::text order by l.agency_id::text collate "C") as who
+        from joint_entry_leg l
+        where l.reverse_on is not null and not exists (
+            select 1 from joint_entry r where r.reverses_joint_entry_id = l.joint_entry_id)
+        group by 1
+    )
+    select coalesce(w.joint_entry_id, q.joint_entry_id) as joint_entry_id, w.due_on, q.due_on as listed
+    from waiting w
+    full join joint_reversal q on (q.joint_entry_id, q.due_on, q.entity_ids) = (w.joint_entry_id, w.due_on, w.who)
+    where w.joint_entry_id is null or q.joint_entry_id is null
     order by 1 limit :limit
 """
 _STRAY = """
@@ -67,6 +94,20 @@ def problems(connection: Connection) -> list[Problem]:
             "of them reversed",
         )
         for row in connection.execute(text(_ACTS), limit)
+    ]
+    found += [
+        Problem(
+            "E1",
+            f"joint entry {row.joint_entry_id}: its entry in agency {row.agency_id} does not correct what it corrects",
+        )
+        for row in connection.execute(text(_CORRECTIONS), limit)
+    ]
+    found += [
+        Problem(
+            "E1",
+            f"joint entry {row.joint_entry_id} is to reverse by itself on {row.due_on}, listed for {row.listed}",
+        )
+        for row in connection.execute(text(_WAITING), limit)
     ]
     found += [
         Problem("E1", f"entry {row.journal_entry_id} is a leg of no joint entry")

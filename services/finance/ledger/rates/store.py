@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import select, text, tuple_
 from sqlmodel import Session
 
 from chassis.money import checked
@@ -55,7 +55,12 @@ def holding_rates(session: Session, keys: Iterable[tuple[str, str, str, date]]) 
 
 
 def add(session: Session, rates: Sequence[Rate], *, person_id: UUID) -> list[Rate]:
-    """Insert rates; they as they are known from now on."""
+    """Insert rates; they as they are known from now on.
+
+    The instant is read under `lock_rates`: the transaction's start may lie before that of a rate which was recorded
+    while it waited, and which it corrects; the later one must hold.
+    """
+    known_from = session.execute(text("select clock_timestamp()")).scalar_one()
     rows = [
         ExchangeRateRow(
             exchange_rate_id=rate.exchange_rate_id,
@@ -66,14 +71,12 @@ def add(session: Session, rates: Sequence[Rate], *, person_id: UUID) -> list[Rat
             rate=rate.rate,
             source=rate.source,
             person_id=person_id,
-            recorded_at=func.transaction_timestamp(),
+            recorded_at=known_from,
         )
         for rate in rates
     ]
     session.add_all(rows)
     session.flush()
-    for row in rows:
-        session.refresh(row, ["recorded_at"])
     return [_rate(row) for row in rows]
 
 

@@ -89,7 +89,10 @@ def _later(month: Month, months: int) -> Month:
 
 
 def ended(template: Template, last_due_on: date, *, posted: Set[date]) -> Template:
-    """The template with a last due day. Refused before one that has its entry, or later than before."""
+    """The template with a last due day, also one before its first: then it posts nothing.
+
+    Refused before one that has its entry, or later than before.
+    """
     if posted and last_due_on < max(posted):
         raise InvalidArgument.field(
             "last_due_on", f"{last_due_on} is before {max(posted)}, which has its entry; reverse that one by itself"

@@ -14,6 +14,7 @@ from chassis.wire import from_date, optional_uuid, to_uuid
 from kelola.finance.v1 import journal_template_pb2
 from services.finance.jobs import usecases as jobs
 from services.finance.jobs.domain import JobKind
+from services.finance.ledger.joint import reversing
 from services.finance.ledger.schedule import store, usecases, wire
 
 TEMPLATE = journal_template_pb2.DESCRIPTOR.services_by_name["JournalTemplateService"]
@@ -82,13 +83,17 @@ class ScheduleEntrypoints:
         to = from_date(request.due_to, "due_to") if request.HasField("due_to") else today
         if to > today:
             raise InvalidArgument.field("due_to", f"{to} is in the future; today is {today}")
+        person_id = call.principal.acting_person()
         with self.db.begin(call) as work:
-            outcome, more = usecases.run(
-                work.session, agency_id, to=to, at=call.now, person_id=call.principal.acting_person()
+            # Before the agency's own entries, so that rounds of two agencies do not wait for each other.
+            acts, more_acts = reversing.run_due(
+                work.session, agency_id, to=to, at=call.now, person_id=person_id, within=call.agencies
             )
+            outcome, more = usecases.run(work.session, agency_id, to=to, at=call.now, person_id=person_id)
             work.reply(
                 journal_template_pb2.RunJournalTemplatesResponse(
-                    scheduled_entries=[wire.scheduled_message(one) for one in outcome], more=more
+                    scheduled_entries=[wire.scheduled_message(one) for one in usecases.in_order([*acts, *outcome])],
+                    more=more or more_acts,
                 ),
                 agency_id=agency_id,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -108,16 +108,29 @@ def posted_days(session: Session, source_ids: Iterable[UUID]) -> dict[UUID, set[
     return days
 
 
+def refused_days(session: Session, agency_id: UUID) -> dict[tuple[UUID, date], datetime]:
+    """(template or entry, due day) of an agency's refused due days, with when each was last tried."""
+    row = ScheduledEntryRow
+    query = select(row.source_id, row.due_on, row.tried_at).where(
+        row.agency_id == agency_id, row.status == ScheduledStatus.REFUSED.value
+    )
+    return {(source_id, due_on): tried_at for source_id, due_on, tried_at in session.execute(query)}
+
+
 def due_reversals(session: Session, agency_id: UUID, to: date, *, limit: int) -> list[tuple[UUID, date]]:
-    """(entry, day) of an agency's accruals that should have been reversed by `to` and are not."""
+    """(entry, day) of an agency's accruals that should have been reversed by `to` and are not.
+
+    Those that were never tried come first, then those that were refused longest ago.
+    """
     rows = session.execute(
         text(
             """
             select e.journal_entry_id, e.reverse_on
             from journal_entry e
+            left join scheduled_entry s on s.source_id = e.journal_entry_id and s.due_on = e.reverse_on
             where e.agency_id = :agency_id and e.reverse_on <= :to and not exists (
                 select 1 from journal_entry r where r.reverses_journal_entry_id = e.journal_entry_id)
-            order by e.reverse_on, e.journal_entry_id limit :limit
+            order by s.tried_at nulls first, e.reverse_on, e.journal_entry_id limit :limit
             """
         ),
         {"agency_id": agency_id, "to": to, "limit": limit},

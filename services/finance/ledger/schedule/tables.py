@@ -18,7 +18,6 @@ class JournalTemplateRow(FinanceTable, table=True):
     __tablename__ = "journal_template"
     __table_args__ = (
         CheckConstraint("interval_months between 1 and 60", name="interval"),
-        CheckConstraint("last_due_on >= first_due_on", name="span"),
         Index("ix_journal_template_list", "agency_id", "journal_template_id"),
     )
 

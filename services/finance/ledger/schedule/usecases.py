@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from sqlmodel import Session
@@ -12,6 +12,7 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import NotFound
 from chassis.ids import new_id
+from services.finance.classification.carryover.following import followed
 from services.finance.classification.store import functional_currencies
 from services.finance.ledger import domain as ledger
 from services.finance.ledger import store as ledger_store
@@ -20,6 +21,8 @@ from services.finance.ledger.domain import JournalEntry, Posted, Verdict
 from services.finance.ledger.schedule import domain, store
 from services.finance.ledger.schedule.domain import Scheduled, ScheduledKind, ScheduledStatus, Template
 from services.finance.ledger.schedule.events import JournalTemplateCreated, JournalTemplateEnded
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class _Due:
     source_id: UUID
     due_on: date
     entry: JournalEntry
+    # When it was last tried and refused; None when it never was.
+    tried_at: datetime | None
+
+    @property
+    def turn(self) -> tuple[datetime, date, UUID]:
+        """Who comes first: what was never tried, by its day, then what was refused longest ago.
+
+        So nothing that is refused again and again keeps others from being posted.
+        """
+        return self.tried_at or _NEVER, self.due_on, self.source_id
 
 
 def create(session: Session, template: Template) -> Template:
@@ -73,20 +86,35 @@ def run(
     """Post what is due in an agency up to `to` and has no entry; (what became of it, is there more).
 
     `person_id` None (the service's own round): in the name of who made the template, or posted the accrual. What was
-    posted by this very run and is due to be reversed by `to` is reversed by it too.
+    posted by this very run and is due to be reversed by `to` is reversed by it too. There is more when something was
+    never tried; what was refused is tried again at its turn.
     """
     store.lock_clock(session, agency_id)
-    outcome = _post(session, _due_templates(session, agency_id, to, person_id), at)
+    refused = store.refused_days(session, agency_id)
+    entries = _due_templates(session, agency_id, to, person_id, refused)
+    outcome = _post(session, _under_the_chart_of_their_days(session, entries[: domain.RUN_MAX]), at)
     room = domain.RUN_MAX - len(outcome)
-    if room > 0:
-        outcome += _post(session, _due_reversals(session, agency_id, to, person_id, room), at)
+    mirrors = _due_reversals(session, agency_id, to, person_id, refused, room + 1)
+    outcome += _post(session, mirrors[:room], at)
     store.save(session, outcome)
     upcoming = [day for day in next_due(session, store.templates(session, agency_id)).values() if day is not None]
     store.set_clock(session, agency_id, min(upcoming, default=None))
-    return sorted(outcome, key=lambda one: (one.due_on, one.kind.value)), len(outcome) >= domain.RUN_MAX
+    left = [*entries[domain.RUN_MAX :], *mirrors[room:]]
+    return in_order(outcome), any(one.tried_at is None for one in left)
 
 
-def _due_templates(session: Session, agency_id: UUID, to: date, person_id: UUID | None) -> list[_Due]:
+def in_order(outcome: Iterable[Scheduled]) -> list[Scheduled]:
+    """What became of due days, by day; entries before reversals."""
+    return sorted(outcome, key=lambda one: (one.due_on, one.kind.value))
+
+
+def _due_templates(
+    session: Session,
+    agency_id: UUID,
+    to: date,
+    person_id: UUID | None,
+    refused: Mapping[tuple[UUID, date], datetime],
+) -> list[_Due]:
     templates = store.templates(session, agency_id)
     posted = store.posted_days(session, [one.journal_template_id for one in templates])
     due = [
@@ -95,15 +123,29 @@ def _due_templates(session: Session, agency_id: UUID, to: date, person_id: UUID 
             one.journal_template_id,
             day,
             one.entry(day, journal_entry_id=new_id(), person_id=person_id or one.person_id),
+            refused.get((one.journal_template_id, day)),
         )
         for one in templates
         for day in one.due_days(to)
         if day not in posted.get(one.journal_template_id, ())
     ]
-    return sorted(due, key=lambda one: (one.due_on, one.source_id))[: domain.RUN_MAX]
+    return sorted(due, key=lambda one: one.turn)
 
 
-def _due_reversals(session: Session, agency_id: UUID, to: date, person_id: UUID | None, limit: int) -> list[_Due]:
+def _under_the_chart_of_their_days(session: Session, due: Sequence[_Due]) -> list[_Due]:
+    """A template goes on when the chart changes: its entries name the codes that have followed its own."""
+    entries = followed(session, [one.entry for one in due])
+    return [replace(one, entry=entry) for one, entry in zip(due, entries, strict=True)]
+
+
+def _due_reversals(
+    session: Session,
+    agency_id: UUID,
+    to: date,
+    person_id: UUID | None,
+    refused: Mapping[tuple[UUID, date], datetime],
+    limit: int,
+) -> list[_Due]:
     days = dict(store.due_reversals(session, agency_id, to, limit=limit))
     due = []
     for stored in ledger_store.entries(session, sorted(days)):
@@ -113,8 +155,9 @@ def _due_reversals(session: Session, agency_id: UUID, to: date, person_id: UUID 
         assert acting is not None, "an entry with auto_reverse was posted by a person"
         due_on = days[entry.journal_entry_id]
         mirror = domain.mirror(entry, due_on, journal_entry_id=new_id(), person_id=acting)
-        due.append(_Due(ScheduledKind.REVERSAL, entry.journal_entry_id, due_on, mirror))
-    return sorted(due, key=lambda one: (one.due_on, one.source_id))
+        tried_at = refused.get((entry.journal_entry_id, due_on))
+        due.append(_Due(ScheduledKind.REVERSAL, entry.journal_entry_id, due_on, mirror, tried_at))
+    return sorted(due, key=lambda one: one.turn)
 
 
 def _post(session: Session, due: Sequence[_Due], at: datetime) -> list[Scheduled]:

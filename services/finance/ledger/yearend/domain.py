@@ -3,13 +3,19 @@
 PP 71/2010 PSAP 12 and PSAP 02: results of the accrual basis go to equity, those of the budget basis to the surplus;
 domain rules §2 ("after final statements, equity (ACCRUAL) and SAL (BUDGET)") and §11 (SAL is never computed from
 ACCRUAL accounts). Balances are kept over the years, so nothing is posted to open the next one.
+
+A budget that outlives its first year (a project's, `budget/span.py`) is estimated once, for its whole span. The closing
+of a year within the span takes back what the year realised of it; what is neither realised nor taken back stands on as
+the next year's estimate, in the same fund.
+
+    estimate that stands on = authority - paid - advanced, of the lines that outlive the year, by its last day
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -43,6 +49,18 @@ class Balance:
     currency: str
     minor: int
     functional_minor: int | None
+
+
+@dataclass(frozen=True)
+class OpenEstimate:
+    """What the budgets that outlive a year have left at its end, in one fund and currency: their estimate stands on.
+
+    Below zero where more was paid than they were given, which the next year's estimate bears.
+    """
+
+    fund_code: str
+    currency: str
+    minor: int
 
 
 @dataclass(frozen=True)
@@ -110,6 +128,36 @@ def _closing_lines(balance: Balance, functional_currency: str) -> Iterator[Line]
         yield _line(*at, functional_currency, -functional)
 
 
+def without_open(
+    balances: Iterable[Balance], open_estimates: Iterable[OpenEstimate], appropriations: str, functional_currency: str
+) -> list[Balance]:
+    """The balances as they are closed: the account of the appropriations less what of it stands on.
+
+    Appropriations are credits. An account that holds too little of an open estimate is filled up to it, so that years
+    that were closed before open estimates were told apart come right with the next one.
+    """
+
+    def functional(currency: str, minor: int) -> int | None:
+        # Appropriations are posted without functional amounts (budget/journals.py).
+        return minor if currency == functional_currency else None
+
+    left = {(one.fund_code, one.currency): one.minor for one in open_estimates}
+    found = []
+    for balance in balances:
+        key = (balance.fund_code, balance.currency)
+        holds = (balance.basis, balance.account_code) == (Basis.BUDGET, appropriations)
+        if holds and key in left and balance.functional_minor == functional(balance.currency, balance.minor):
+            minor = balance.minor + left.pop(key)
+            found.append(replace(balance, minor=minor, functional_minor=functional(balance.currency, minor)))
+        else:
+            found.append(balance)
+    found += [
+        Balance(Basis.BUDGET, fund_code, appropriations, _EQUITY, currency, minor, functional(currency, minor))
+        for (fund_code, currency), minor in sorted(left.items())
+    ]
+    return found
+
+
 def close(
     balances: Sequence[Balance], targets: Targets, functional_currency: str
 ) -> tuple[list[tuple[Line, ...]], list[Result]]:
@@ -170,13 +218,20 @@ def entry(
 
 
 @dataclass(frozen=True)
-class YearClosing:
-    """A closing that was done."""
+class YearRun:
+    """What was done over an agency's year, with the entries that it posted. Its id is of its kind's own table."""
 
-    fiscal_year_closing_id: UUID
+    run_id: UUID
     agency_id: UUID
     year: int
-    results: tuple[Result, ...]
     journal_entry_ids: tuple[UUID, ...]
     person_id: UUID
     recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class YearClosing(YearRun):
+    """A closing that was done; what of the estimates stands on after it."""
+
+    results: tuple[Result, ...]
+    open_estimates: tuple[OpenEstimate, ...] = ()

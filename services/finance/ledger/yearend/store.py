@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlmodel import Session
 
 from chassis.money import checked
 from services.finance.ledger.domain import Basis
-from services.finance.ledger.yearend.domain import Balance, Result, YearClosing
+from services.finance.ledger.yearend import run_store
+from services.finance.ledger.yearend.domain import Balance, OpenEstimate, Result, YearClosing
 from services.finance.ledger.yearend.tables import FiscalYearClosingRow
 
 # Kept balances tell the functional currency's sums; lines in other currencies are told apart by whether they have a
@@ -40,10 +42,20 @@ _BALANCES = text(
     """
 )
 
-
-def lock_year_end(session: Session, agency_id: UUID) -> None:
-    """One closing of an agency at a time; taken before anything that posting locks."""
-    session.execute(text("select pg_advisory_xact_lock(5107105, hashtext(:id))"), {"id": str(agency_id)})
+# Budgets that outlive the year: what they were given, less what left in cash. F6 says that this is their BUDGET-basis
+# expenditure, so the account of the appropriations and the funds ledger tell the same.
+_OPEN_ESTIMATES = text(
+    """
+    select b.fund_code, b.currency,
+           sum(m.authority_minor::numeric - m.paid_minor - m.advanced_minor) as amount
+    from budget_line b join funds_movement m using (budget_line_id)
+    where b.agency_id = :agency_id and b.fiscal_year <= :year and b.last_fiscal_year > :year
+      and m.accounting_on <= :last_day
+    group by 1, 2
+    having sum(m.authority_minor::numeric - m.paid_minor - m.advanced_minor) <> 0
+    order by 1, 2
+    """
+)
 
 
 def balances(session: Session, agency_id: UUID, year: int, functional_currency: str) -> list[Balance]:
@@ -63,42 +75,46 @@ def balances(session: Session, agency_id: UUID, year: int, functional_currency: 
     ]
 
 
+def open_estimates(session: Session, agency_id: UUID, year: int, last_day: date) -> list[OpenEstimate]:
+    """What of an agency's budgets that outlive a year is open on its last day, by fund and currency."""
+    values = {"agency_id": agency_id, "year": year, "last_day": last_day}
+    return [
+        OpenEstimate(fund_code, currency, checked(int(amount)))
+        for fund_code, currency, amount in session.execute(_OPEN_ESTIMATES, values)
+    ]
+
+
+def held_on(session: Session, agency_id: UUID, account_code: str, year: int) -> dict[tuple[str, str], int]:
+    """What an account of the BUDGET basis holds at the end of a year, debits less credits, by fund and currency."""
+    rows = session.execute(
+        text(
+            "select fund_code, currency, sum(debit_minor)::numeric - sum(credit_minor) from account_balance"
+            " where agency_id = :agency_id and account_code = :account_code and basis = 'BUDGET'"
+            " and fiscal_year <= :year group by 1, 2"
+        ),
+        {"agency_id": agency_id, "account_code": account_code, "year": year},
+    )
+    return {(fund_code, currency): checked(int(amount)) for fund_code, currency, amount in rows}
+
+
 def add(session: Session, done: YearClosing) -> None:
     """Insert a closing."""
-    session.add(
-        FiscalYearClosingRow(
-            fiscal_year_closing_id=done.fiscal_year_closing_id,
-            agency_id=done.agency_id,
-            year=done.year,
-            results=[{**vars(one), "basis": one.basis.value} for one in done.results],
-            journal_entry_ids=[str(entry_id) for entry_id in done.journal_entry_ids],
-            person_id=done.person_id,
-            recorded_at=done.recorded_at,
-        )
+    run_store.insert(
+        session,
+        FiscalYearClosingRow,
+        done,
+        results=[{**vars(one), "basis": one.basis.value} for one in done.results],
+        open_estimates=[vars(one) for one in done.open_estimates],
     )
-    session.flush()
 
 
 def closings(session: Session, agency_id: UUID, *, after: tuple[UUID] | None, limit: int) -> list[YearClosing]:
     """An agency's closings, the newest first."""
-    row = FiscalYearClosingRow
-    query = (
-        select(row)
-        .where(row.agency_id == agency_id)
-        .order_by(row.fiscal_year_closing_id.desc())  # type: ignore[attr-defined]  # a column
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(row.fiscal_year_closing_id < after[0])
     return [
         YearClosing(
-            found.fiscal_year_closing_id,
-            found.agency_id,
-            found.year,
-            tuple(Result(**{**part, "basis": Basis(part["basis"])}) for part in found.results),
-            tuple(UUID(entry_id) for entry_id in found.journal_entry_ids),
-            found.person_id,
-            found.recorded_at,
+            **run,
+            results=tuple(Result(**{**part, "basis": Basis(part["basis"])}) for part in row.results),
+            open_estimates=tuple(OpenEstimate(**part) for part in row.open_estimates),
         )
-        for found in session.scalars(query)
+        for row, run in run_store.newest(session, FiscalYearClosingRow, agency_id, after=after, limit=limit)
     ]

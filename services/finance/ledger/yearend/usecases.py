@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlmodel import Session
@@ -16,14 +16,14 @@ from services.finance.classification.domain import ADJUSTMENT_PERIOD, Area
 from services.finance.classification.pack import fiscal_calendar
 from services.finance.classification.usecases import year_unknown
 from services.finance.ledger import usecases as posting
-from services.finance.ledger.yearend import domain, store
+from services.finance.ledger.yearend import domain, run_store, store
 from services.finance.ledger.yearend.domain import Targets, YearClosing
 from services.finance.ledger.yearend.events import FiscalYearClosed
 
 
 def close(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: datetime) -> YearClosing:
     """Close what a year's result accounts hold; a second time, what was posted since."""
-    store.lock_year_end(session, agency_id)
+    run_store.lock(session, agency_id)
     # Held against a reopening and against adjustments that are being posted: nothing slips in behind the sums.
     calendar.lock_periods(
         session, agency_id=agency_id, year=year, numbers=range(1, ADJUSTMENT_PERIOD + 1), areas=[Area.LEDGER]
@@ -34,9 +34,13 @@ def close(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: 
     check_not_issued(fiscal_year)
     domain.check_ready(calendar.list_periods(session, agency_id=agency_id, year=year, area=Area.LEDGER))
     currency, last_day = fiscal_year.functional_currency, fiscal_calendar().last_day(year)
-    roles = mapping.accounts_for(session, [("EQUITY", ""), ("SAL-RESULT", ""), ("SAL", "")], on=last_day)
-    targets = Targets(roles["EQUITY", ""], roles["SAL-RESULT", ""], roles["SAL", ""])
-    entries, results = domain.close(store.balances(session, agency_id, year, currency), targets, currency)
+    targets = targets_of(session, on=last_day)
+    balances = store.balances(session, agency_id, year, currency)
+    open_estimates = store.open_estimates(session, agency_id, year, last_day)
+    if open_estimates:
+        appropriations = mapping.account_for(session, "APR", on=last_day)
+        balances = domain.without_open(balances, open_estimates, appropriations, currency)
+    entries, results = domain.close(balances, targets, currency)
     closing_id = new_id()
     entry_ids = posting.post(
         session,
@@ -55,7 +59,15 @@ def close(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: 
         at=at,
         person_id=person_id,
     )
-    done = YearClosing(closing_id, agency_id, year, tuple(results), tuple(entry_ids), person_id, at)
+    done = YearClosing(
+        closing_id, agency_id, year, tuple(entry_ids), person_id, at, tuple(results), tuple(open_estimates)
+    )
     store.add(session, done)
     outbox.emit(session, FiscalYearClosed(done))
     return done
+
+
+def targets_of(session: Session, *, on: date) -> Targets:
+    """The accounts that a closing on a day carries results and estimates to."""
+    roles = mapping.accounts_for(session, [("EQUITY", ""), ("SAL-RESULT", ""), ("SAL", "")], on=on)
+    return Targets(roles["EQUITY", ""], roles["SAL-RESULT", ""], roles["SAL", ""])

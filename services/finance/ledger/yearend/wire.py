@@ -14,7 +14,7 @@ from services.finance.ledger.yearend.events import FiscalYearClosed
 def closing_message(one: YearClosing) -> year_end_pb2.FiscalYearClosing:
     """A closing."""
     return year_end_pb2.FiscalYearClosing(
-        fiscal_year_closing_id=str(one.fiscal_year_closing_id),
+        fiscal_year_closing_id=str(one.run_id),
         agency_id=str(one.agency_id),
         year=one.year,
         results=[
@@ -25,6 +25,12 @@ def closing_message(one: YearClosing) -> year_end_pb2.FiscalYearClosing:
                 amount=to_money(Money(result.minor, result.currency)),
             )
             for result in one.results
+        ],
+        open_estimates=[
+            year_end_pb2.OpenEstimate(
+                fund_code=estimate.fund_code, amount=to_money(Money(estimate.minor, estimate.currency))
+            )
+            for estimate in one.open_estimates
         ],
         journal_entry_ids=[str(entry_id) for entry_id in one.journal_entry_ids],
         person_id=str(one.person_id),
@@ -37,12 +43,12 @@ def _closed(event: FiscalYearClosed) -> outbox.Envelope:
     one = event.closing
     return outbox.Envelope(
         message=fiscal_closing_events_pb2.FiscalYearClosed(
-            fiscal_year_closing_id=str(one.fiscal_year_closing_id),
+            fiscal_year_closing_id=str(one.run_id),
             agency_id=str(one.agency_id),
             year=one.year,
             journal_entry_ids=[str(entry_id) for entry_id in one.journal_entry_ids],
         ),
-        aggregate_id=one.fiscal_year_closing_id,
+        aggregate_id=one.run_id,
         agency_id=one.agency_id,
         sequence=1,
     )

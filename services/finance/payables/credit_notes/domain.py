@@ -6,7 +6,7 @@ Domain rules §3 (return, price) and §2 (refunds). Amounts are minor units of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from uuid import UUID
@@ -61,12 +61,6 @@ class InvoiceNotCreditable(FailedPrecondition):
     reason = "INVOICE_NOT_CREDITABLE"
 
 
-class CreditInForeignCurrency(FailedPrecondition):
-    """The order is in another currency than its budget line."""
-
-    reason = "CREDIT_IN_FOREIGN_CURRENCY"
-
-
 class StockNotReturned(FailedPrecondition):
     """Stock of a paid invoice can only leave the books by the stock ledger's own movement."""
 
@@ -100,11 +94,21 @@ class InvoicedLine:
     credited_tax: int = 0
     # Of what was credited, by returns alone: received-not-invoiced.
     credited_cleared: int = 0
+    # What is left of the line's cost in the currency of the books; None when that is the invoice's own.
+    cost: Cost | None = None
 
     @property
     def cleared(self) -> int:
         """What the invoice took from received-not-invoiced."""
         return self.amount - self.variance
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What goods were recorded at in the currency of the books: `whole`, of which `cleared` at the order's price."""
+
+    whole: int
+    cleared: int
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ class CreditLine:
     cleared: int
     variance: int
     price_difference: Fraction
+    # What the approved line took of the payable, or stands at as a receivable, in the currency of the books when that
+    # is another one. It changes with rates and is no part of what the note says.
+    carried: int | None = field(default=None, compare=False)
 
     @property
     def net(self) -> int:
@@ -161,11 +168,12 @@ def repriced(line: InvoicedLine, net: int, tax: int | None, minor_per_unit: int)
     """`net` of an invoice line's price is taken back, with its tax (as written, or by the line's own share)."""
     if tax is None:
         tax = round_half_away(Fraction(line.tax * net, line.amount - line.tax)) if line.amount != line.tax else 0
-    left = line.amount - line.credited
-    if net + tax > left or tax > line.tax - line.credited_tax:
+    left, tax_left = line.amount - line.credited, line.tax - line.credited_tax
+    # Each by itself: a price that took the tax's part would leave a tax to withhold of no price.
+    if net > left - tax_left or tax > tax_left:
         raise CreditExceedsInvoice(
-            f"{net + tax} minor units ({tax} of them tax) are credited, {left} ({line.tax - line.credited_tax} tax) "
-            f"of the line's {line.amount} are left",
+            f"{net + tax} minor units ({tax} of them tax) are credited, {left} ({tax_left} of them tax) of the line's "
+            f"{line.amount} are left; neither price nor tax is credited beyond what is left of it",
             metadata={"purchase_order_line_id": str(line.purchase_order_line_id), "left_minor": str(left)},
         )
     return CreditLine(
@@ -196,16 +204,6 @@ def check_kind(kind: CreditNoteKind, nth: int, quantity: Fraction, net: Money | 
         raise InvalidArgument.field(f"{where}.quantity", "above zero, without net: a return is at the invoice's price")
     if kind is CreditNoteKind.PRICE and (quantity != 0 or net is None or net.minor <= 0):
         raise InvalidArgument.field(f"{where}.net", "above zero, without quantity: a price note returns no goods")
-
-
-def check_currency(invoice_number: str, foreign_currency: str | None) -> None:
-    """A debt that is kept at changing rates is not credited: at which rate each part would go back is not ruled yet."""
-    if foreign_currency is not None:
-        raise CreditInForeignCurrency(
-            f"invoice {invoice_number} is owed in {foreign_currency}, another currency than its budget line's: credit "
-            "notes on it are not taken in; have the supplier bill the difference anew",
-            metadata={"invoice_number": invoice_number, "currency": foreign_currency},
-        )
 
 
 def check_offset(invoice_number: str, payable_status: str, offset: int) -> None:

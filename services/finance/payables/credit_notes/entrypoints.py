@@ -8,7 +8,7 @@ from chassis.grpc import rpc
 from chassis.paging import Page
 from chassis.wire import from_date, from_money, optional_uuid, to_uuid
 from kelola.finance.v1 import credit_note_pb2
-from services.finance.payables.credit_notes import store, usecases, wire
+from services.finance.payables.credit_notes import refunds, store, usecases, wire
 from services.finance.payables.wire import status_filter
 
 CREDIT_NOTES = credit_note_pb2.DESCRIPTOR.services_by_name["CreditNoteService"]
@@ -96,7 +96,7 @@ class CreditNoteEntrypoints:
         treasury_agency_id = to_uuid(request.treasury_agency_id, "treasury_agency_id")
         call.principal.require(REFUND, treasury_agency_id)
         with self.db.begin(call) as work:
-            note = usecases.record_refund(
+            note = refunds.record(
                 work.session,
                 credit_note_id,
                 treasury_agency_id=treasury_agency_id,

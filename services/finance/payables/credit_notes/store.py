@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,7 +13,8 @@ from sqlmodel import Session
 
 from chassis.errors import NotFound
 from services.finance.budget.store import exact
-from services.finance.payables.credit_notes.domain import CreditLine, InvoicedLine
+from services.finance.payables.credit_notes.domain import Cost, CreditLine, InvoicedLine
+from services.finance.payables.credit_notes.exchange.domain import InBooks
 from services.finance.payables.domain import Treatment
 
 
@@ -135,6 +136,7 @@ def _lines(session: Session, credit_note_ids: Sequence[UUID]) -> dict[UUID, tupl
                 row.cleared_minor,
                 row.variance_minor,
                 Fraction(row.price_difference),
+                row.carried_minor,
             )
         )
     return {credit_note_id: tuple(lines) for credit_note_id, lines in found.items()}
@@ -147,12 +149,15 @@ def invoiced_lines(session: Session, invoice_id: UUID) -> dict[UUID, InvoicedLin
             """
             select n.*, o.treatment, o.unit_price as order_price, coalesce(c.quantity, 0) as credited_quantity,
                    coalesce(c.amount, 0)::bigint as credited, coalesce(c.tax, 0)::bigint as credited_tax,
-                   coalesce(c.cleared, 0)::bigint as credited_cleared
+                   coalesce(c.cleared, 0)::bigint as credited_cleared,
+                   n.cost_minor - coalesce(c.cost, 0)::bigint as cost_left,
+                   n.cleared_cost_minor - coalesce(c.cleared_cost, 0)::bigint as cleared_cost_left
             from invoice_line n
             join purchase_order_line o using (purchase_order_line_id)
             left join lateral (
                 select sum(l.quantity) as quantity, sum(l.amount_minor) as amount, sum(l.tax_minor) as tax,
-                       sum(l.cleared_minor) as cleared
+                       sum(l.cleared_minor) as cleared, sum(l.cost_minor) as cost,
+                       sum(l.cleared_cost_minor) as cleared_cost
                 from credit_note_line l join credit_note c using (credit_note_id)
                 where c.invoice_id = n.invoice_id and l.purchase_order_line_id = n.purchase_order_line_id
                   and c.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED', 'OFFSET')
@@ -176,6 +181,7 @@ def invoiced_lines(session: Session, invoice_id: UUID) -> dict[UUID, InvoicedLin
             credited=row.credited,
             credited_tax=row.credited_tax,
             credited_cleared=row.credited_cleared,
+            cost=None if row.cost_left is None else Cost(row.cost_left, row.cleared_cost_left),
         )
         for row in rows
     }
@@ -199,57 +205,113 @@ def invoiced_before(session: Session, invoice_id: UUID) -> dict[UUID, Fraction]:
     return {row.purchase_order_line_id: Fraction(row.before) for row in rows}
 
 
-def reduce_payable(session: Session, payable_id: UUID, lines: Sequence[CreditLine]) -> None:
+def reduce_payable(session: Session, payable_id: UUID, lines: Sequence[tuple[CreditLine, InBooks]]) -> None:
     """An open payable is smaller by these lines; wholly taken back, it is CREDITED and never paid."""
-    for line in lines:
+    for line, books in lines:
         session.execute(
             text(
                 """
                 update payable_part set amount_minor = amount_minor - :amount, net_minor = net_minor - :net,
-                                        tax_minor = tax_minor - :tax
+                                        tax_minor = tax_minor - :tax, foreign_minor = foreign_minor - :own
                 where payable_id = :id and document_line_id = :line_id
                 """
             ),
             {
                 "id": payable_id,
                 "line_id": line.purchase_order_line_id,
-                "amount": line.amount,
-                "net": line.net,
-                "tax": line.tax,
+                "amount": books.carried,
+                "net": books.carried - books.tax,
+                "tax": books.tax,
+                "own": line.amount,
             },
         )
     session.execute(
         text(
             """
-            update payable set amount_minor = amount_minor - :amount, version = version + 1,
+            update payable set amount_minor = amount_minor - :amount, foreign_minor = foreign_minor - :own,
+                               version = version + 1,
                                status = case when amount_minor = :amount then 'CREDITED' else status end
             where payable_id = :id
             """
         ),
-        {"id": payable_id, "amount": sum(line.amount for line in lines)},
+        {
+            "id": payable_id,
+            "amount": sum(books.carried for _, books in lines),
+            "own": sum(line.amount for line, _ in lines),
+        },
     )
 
 
-def take_back(session: Session, lines: Sequence[CreditLine], *, returned: bool) -> None:
+def note_books(session: Session, credit_note_id: UUID, line: CreditLine, books: InBooks) -> None:
+    """Keep what an approved line in a foreign currency is in that of the books."""
+    session.execute(
+        text(
+            "update credit_note_line set carried_minor = :carried, cost_minor = :cost, cleared_cost_minor = :cleared"
+            " where credit_note_id = :id and purchase_order_line_id = :line_id"
+        ),
+        {
+            "id": credit_note_id,
+            "line_id": line.purchase_order_line_id,
+            "carried": books.carried,
+            "cost": books.cost.whole,
+            "cleared": books.cost.cleared,
+        },
+    )
+
+
+def lock_receivables(session: Session, purchase_order_line_ids: Collection[UUID]) -> Sequence[Row[Any]]:
+    """The lines of credit notes in foreign currencies that their creditors owe, in a fixed order.
+
+    The orders are locked before, as by every act on a note.
+    """
+    return session.execute(
+        text(
+            """
+            select l.credit_note_id, l.purchase_order_line_id, l.amount_minor
+            from credit_note_line l join credit_note c using (credit_note_id)
+            where l.purchase_order_line_id = any (cast(:ids as uuid[])) and c.status = 'RECEIVABLE'
+              and c.functional_currency is not null
+            order by l.purchase_order_line_id, l.credit_note_id for update of c
+            """
+        ),
+        {"ids": list(purchase_order_line_ids)},
+    ).all()
+
+
+def save_carried(session: Session, lines: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """Write what lines (credit note, order line, amount) that are owed stand at."""
+    session.execute(
+        text(
+            "update credit_note_line set carried_minor = :carried"
+            " where credit_note_id = :id and purchase_order_line_id = :line_id"
+        ),
+        [{"id": note, "line_id": line, "carried": carried} for note, line, carried in lines],
+    )
+
+
+def take_back(session: Session, line: CreditLine, books: InBooks, *, returned: bool) -> None:
     """What was invoiced is received-not-invoiced again; with `returned` the goods themselves went back too."""
-    for line in lines:
-        session.execute(
-            text(
-                """
-                update purchase_order_line set cleared_quantity = cleared_quantity - :quantity,
-                    cleared_minor = cleared_minor - :cleared,
-                    returned_quantity = returned_quantity + case when :returned then :quantity else 0 end,
-                    returned_minor = returned_minor + case when :returned then :cleared else 0 end
-                where purchase_order_line_id = :id
-                """
-            ),
-            {
-                "id": line.purchase_order_line_id,
-                "quantity": exact(line.quantity),
-                "cleared": line.cleared,
-                "returned": returned,
-            },
-        )
+    session.execute(
+        text(
+            """
+            update purchase_order_line set cleared_quantity = cleared_quantity - :quantity,
+                cleared_minor = cleared_minor - :cleared,
+                returned_quantity = returned_quantity + case when :returned then :quantity else 0 end,
+                returned_minor = returned_minor + case when :returned then :cleared else 0 end,
+                uninvoiced_minor = uninvoiced_minor + case when :returned then 0 else :owed end,
+                uninvoiced_cost_minor = uninvoiced_cost_minor + case when :returned then 0 else :cost end
+            where purchase_order_line_id = :id
+            """
+        ),
+        {
+            "id": line.purchase_order_line_id,
+            "quantity": exact(line.quantity),
+            "cleared": line.cleared,
+            "returned": returned,
+            "owed": books.cleared,
+            "cost": books.cost.cleared,
+        },
+    )
 
 
 def paid_by(session: Session, payable_id: UUID) -> Row[Any]:

@@ -68,6 +68,9 @@ class CreditNoteRow(FinanceTable, table=True):
     # The refund came after the year of the expenditure.
     earlier_year: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     version: int
+    # Of a note in another currency than the books': theirs, and what really came back in it.
+    functional_currency: str | None = Field(default=None, sa_type=Text, nullable=True)
+    refunded_minor: int | None = minor_field(nullable=True)
 
 
 class CreditNoteLineRow(FinanceTable, table=True):
@@ -92,3 +95,8 @@ class CreditNoteLineRow(FinanceTable, table=True):
     variance_minor: int = minor_field()
     # By how much the line's Σ (invoice price - order price) × quantity falls, in units of the currency.
     price_difference: Decimal = Field(sa_type=Numeric)
+    # In the currency of the books, when that is another one: what the payable lost by it, or what is owed back stands
+    # at; what its goods were recorded at, and the part of that which had been received-not-invoiced.
+    carried_minor: int | None = minor_field(nullable=True)
+    cost_minor: int | None = minor_field(nullable=True)
+    cleared_cost_minor: int | None = minor_field(nullable=True)

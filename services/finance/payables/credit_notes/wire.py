@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 from uuid import UUID
+
+from google.type import money_pb2
+from sqlalchemy import Row
 
 from chassis import outbox
 from chassis.money import Money
@@ -58,7 +62,7 @@ def _new_line(line: credit_note_pb2.CreditNoteLine, where: str) -> NewLine:
 
 def credit_note_message(note: CreditNote) -> credit_note_pb2.CreditNote:
     """One credit note."""
-    row = note.row
+    row, carried = note.row, [line.carried for line in note.lines]
     return credit_note_pb2.CreditNote(
         name=resource_name(CREDIT_NOTES, row.credit_note_id),
         credit_note_id=str(row.credit_note_id),
@@ -77,7 +81,14 @@ def credit_note_message(note: CreditNote) -> credit_note_pb2.CreditNote:
         bank_reference=row.bank_reference or "",
         earlier_year=row.earlier_year,
         etag=str(row.version),
+        carrying_amount=_in_books(row, None if None in carried else sum(filter(None, carried))),
+        refunded_amount=_in_books(row, row.refunded_minor),
     )
+
+
+def _in_books(row: Row[Any], minor: int | None) -> money_pb2.Money | None:
+    """An amount in the currency of the books; only a note in another one has it."""
+    return None if row.functional_currency is None or minor is None else to_money(Money(minor, row.functional_currency))
 
 
 def _line_message(line: CreditLine, currency: str) -> credit_note_pb2.CreditNoteLine:

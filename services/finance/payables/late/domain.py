@@ -33,6 +33,12 @@ class LateInterestCharged(FailedPrecondition):
     reason = "LATE_INTEREST_CHARGED"
 
 
+class LateInterestPending(FailedPrecondition):
+    """An earlier charge of the payable is not decided: were it refused, its days would be left between two charges."""
+
+    reason = "LATE_INTEREST_PENDING"
+
+
 class LateInterestNil(FailedPrecondition):
     """The interest of these days comes to nil."""
 
@@ -89,10 +95,11 @@ def interest(amount: int, *, due_on: date, until: date, rates: Sequence[Rate]) -
 
 @dataclass(frozen=True)
 class Charged:
-    """What live charges of a payable hold: up to which day, and how much."""
+    """What live charges of a payable hold: up to which day, and how much. `pending`: the first day not decided yet."""
 
     until: date | None
     amount: int
+    pending: date | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,12 @@ def charge(number: str, amount: int, *, due_on: date, until: date, rates: Sequen
         raise LateInterestCharged(
             f"interest on {number} is charged up to {charged.until}; ask for a later day",
             metadata={"charged_until": str(charged.until)},
+        )
+    if charged.pending is not None:
+        raise LateInterestPending(
+            f"interest on {number} from {charged.pending} to {charged.until} is proposed and not decided: have it "
+            "approved, rejected or recalled first, then charge the days after it",
+            metadata={"pending_from": str(charged.pending)},
         )
     late = interest(amount, due_on=due_on, until=until, rates=rates)
     left = late.interest - charged.amount

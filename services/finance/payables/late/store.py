@@ -70,12 +70,13 @@ def charged(session: Session, payable_id: UUID) -> Charged:
     """What live charges of a payable hold."""
     row = session.execute(
         text(
-            "select max(until_on) as until, coalesce(sum(amount_minor), 0)::bigint as amount from late_interest_charge"
+            "select max(until_on) as until, coalesce(sum(amount_minor), 0)::bigint as amount,"
+            " min(from_on) filter (where status = 'PROPOSED') as pending from late_interest_charge"
             " where late_payable_id = :id and status in ('PROPOSED', 'APPROVED')"
         ),
         {"id": payable_id},
     ).one()
-    return Charged(row.until, row.amount)
+    return Charged(row.until, row.amount, row.pending)
 
 
 def insert(session: Session, values: Mapping[str, Any]) -> None:

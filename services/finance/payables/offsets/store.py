@@ -10,6 +10,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from chassis.errors import NotFound
+from services.finance.payables.offsets.domain import SetOff
 
 
 def insert(session: Session, values: Mapping[str, Any]) -> bool:
@@ -45,29 +46,39 @@ def get(session: Session, credit_offset_id: UUID, *, lock: bool = False) -> Row[
     return row
 
 
-def reduce_payable(session: Session, payable_id: UUID, shares: Sequence[tuple[UUID, UUID, int]]) -> None:
-    """What is set off is paid: a payable is smaller by (document line, budget line, amount).
+def reduce_payable(session: Session, payable_id: UUID, shares: Sequence[tuple[UUID, UUID, SetOff]]) -> None:
+    """What is set off is paid: a payable is smaller by (document line, budget line, what is set off).
 
     Price and tax stay as they are: what is withheld is taken of the whole.
     """
     session.execute(
         text(
             """
-            update payable_part set amount_minor = amount_minor - :amount
+            update payable_part set amount_minor = amount_minor - :amount, foreign_minor = foreign_minor - :own
             where payable_id = :id and document_line_id = :document_line_id and budget_line_id = :budget_line_id
             """
         ),
         [
-            {"id": payable_id, "document_line_id": document_line_id, "budget_line_id": budget_line_id, "amount": amount}
-            for document_line_id, budget_line_id, amount in shares
+            {
+                "id": payable_id,
+                "document_line_id": document_line_id,
+                "budget_line_id": budget_line_id,
+                "amount": one.carried,
+                "own": one.amount,
+            }
+            for document_line_id, budget_line_id, one in shares
         ],
     )
     session.execute(
         text(
             "update payable set amount_minor = amount_minor - :amount, offset_minor = offset_minor + :amount,"
-            " version = version + 1 where payable_id = :id"
+            " foreign_minor = foreign_minor - :own, version = version + 1 where payable_id = :id"
         ),
-        {"id": payable_id, "amount": sum(amount for _, _, amount in shares)},
+        {
+            "id": payable_id,
+            "amount": sum(one.carried for _, _, one in shares),
+            "own": sum(one.amount for _, _, one in shares),
+        },
     )
 
 

@@ -29,6 +29,7 @@ class CreditOffsetRow(FinanceTable, table=True):
             postgresql_where=text("status in ('PROPOSED', 'APPROVED')"),
         ),
         Index("ix_credit_offset_list", "agency_id", "credit_offset_id"),
+        Index("ix_credit_offset_payable", "payable_id", "credit_offset_id"),
     )
 
     credit_offset_id: UUID = uuid_key()
@@ -38,6 +39,8 @@ class CreditOffsetRow(FinanceTable, table=True):
     payable_id: UUID = Field(sa_type=Uuid)
     currency: str = Field(sa_type=Text)
     amount_minor: int = minor_field()
+    # What the payable fell by in the currency of the books, when that is another one.
+    functional_minor: int | None = minor_field(nullable=True)
     explanation: str = Field(sa_type=Text)
     status: str = Field(sa_type=Text)
     effective_on: date | None = Field(default=None, nullable=True)

@@ -17,25 +17,31 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import InvalidArgument
 from chassis.ids import new_id
-from chassis.money import Money
+from chassis.money import Money, allocate
 from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import requests
 from services.finance.budget import usecases as budget
+from services.finance.budget.buckets import Buckets
 from services.finance.budget.domain import Document, DocumentKind, Key
 from services.finance.budget.movements import FundsAct
 from services.finance.classification.pack import fiscal_calendar
+from services.finance.ledger.rates.domain import functional_amount
 from services.finance.payables import domain as payables
 from services.finance.payables import invoice_store, ordering_store, payment_order, payment_store
 from services.finance.payables.credit_notes import refunding
 from services.finance.payables.credit_notes import store as credit_store
+from services.finance.payables.credit_notes.domain import CreditLine
+from services.finance.payables.credit_notes.exchange.domain import Back
 from services.finance.payables.credit_notes.store import CreditNote
 from services.finance.payables.domain import OutOfTurn
 from services.finance.payables.journals import Tag
 from services.finance.payables.offsets import domain, journals, store
-from services.finance.payables.offsets.domain import Claim, Debt
+from services.finance.payables.offsets.domain import Claim, Debt, Owed, SetOff
 from services.finance.payables.offsets.events import CreditOffsetApproved
+from services.finance.payables.offsets.journals import Side
 from services.finance.payables.payment_store import PayablePart
+from services.finance.payables.penalties import keeping
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,10 @@ class _Pair:
 
 
 def create(session: Session, new: NewOffset, *, person_id: UUID, at: datetime) -> Row[Any]:
-    """Propose an offset; what could not be approved now is refused now. Nothing moves before it is approved."""
+    """Propose an offset; what the two papers themselves forbid is refused now. Nothing moves before it is approved.
+
+    Fund, year and what is withheld are asked on the day of the approval.
+    """
     pair = _locked(session, new.credit_note_id, new.payable_id)
     domain.check(pair.claim, pair.debt)
     if pair.claim.agency_id != new.agency_id:
@@ -118,11 +127,14 @@ def approve(session: Session, credit_offset_id: UUID, *, effective_on: date, per
     paid = {part.document_line_id: part for part in payment_store.parts(session, [pair.paid_payable_id])}
     owing = [(paid[line.purchase_order_line_id], line) for line in pair.note.lines]
     domain.check_same_fund(pair.claim, pair.debt, [*(p.fund_code for p in owed), *(p.fund_code for p, _ in owing)])
-    withheld = payment_order.withheld_of(session, [row.payable_id], owed, row.currency, effective_on)
-    domain.left_to_pay(pair.claim, pair.debt, sum(withheld.values()))
+    withheld = payment_order.withheld_of(session, [row.payable_id], owed, pair.debt.books_currency, effective_on)
+    # What is kept as a penalty is left to be paid no more than what is withheld.
+    kept = sum(withheld.values()) + keeping.amount(session, row.payable_id)
+    fallen = domain.taken(pair.claim, pair.debt, kept)
     order = credit_store.paid_by(session, pair.paid_payable_id)
     if effective_on < order.value_date:
         raise InvalidArgument.field("effective_on", f"before the payment of {order.value_date}")
+    abroad = row.currency != pair.debt.books_currency
     act = budget.begin(
         session,
         row.agency_id,
@@ -130,18 +142,22 @@ def approve(session: Session, credit_offset_id: UUID, *, effective_on: date, per
         effective_on=effective_on,
         budget_line_ids={*(part.budget_line_id for part in owed), *(part.budget_line_id for part, _ in owing)},
         document_line_ids={*(part.document_line_id for part in owed), *(part.document_line_id for part, _ in owing)},
+        currencies=[row.currency] if abroad else [],
     )
     year = fiscal_calendar().year_of(effective_on)
     earlier = any(
         refunding.earlier_year(act.lines[part.budget_line_id], year, paid_on=order.value_date) for part, _ in owing
     )
     domain.check_same_year(pair.claim, pair.debt, earlier_year=earlier)
-    back = [
-        (_tag(part, None), _tag(part, refunding.refund(act, pair.note.row, line, part)), line.amount)
-        for part, line in owing
+    today = _today(act, Money(row.amount_minor, row.currency), pair.debt.books_currency)
+    came = allocate(today, [line.amount for _, line in owing])
+    backs = [
+        refunding.back(act, pair.note.row, line, part, worth) for (part, line), worth in zip(owing, came, strict=True)
     ]
-    taken = domain.shares(row.amount_minor, [part.amount_minor for part in owed])
-    gone = [_paid(act, part, amount) for part, amount in zip(owed, taken, strict=True) if amount]
+    back = [_refunded(act, pair.note.row, part, line, one) for (part, line), one in zip(owing, backs, strict=True)]
+    taken = domain.shares(row.amount_minor, [_owed(part) for part in owed], today)
+    gone = [_paid(act, part, one) for part, one in zip(owed, taken, strict=True) if one.amount]
+    budget.cover(session, act, row.agency_id, on=effective_on, person_id=person_id)
     budget.check(session, act)
     posted = journals.post_offset(
         session,
@@ -163,23 +179,24 @@ def approve(session: Session, credit_offset_id: UUID, *, effective_on: date, per
         accounting_on=posted.accounting_on,
         journal_entry_id=entry_id,
     )
+    budget.tell_revalued(session, act, row.agency_id)
     # What came back may be requested again, and what was paid by it counts as requested (F3).
     requests.withdraw(
         session,
         row.agency_id,
-        _by_line([(part, line.amount) for part, line in owing]),
+        _by_line([(part, refunding.released(line, part, one)) for (part, line), one in zip(owing, backs, strict=True)]),
         on=fiscal_calendar().period_of(order.requested_on),
     )
     requests.request(
         session,
         row.agency_id,
-        _by_line(list(zip(owed, taken, strict=True))),
+        _by_line([(part, one.paid) for part, one in zip(owed, taken, strict=True)]),
         on=fiscal_calendar().period_of(effective_on),
     )
     store.reduce_payable(
         session,
         row.payable_id,
-        [(p.document_line_id, p.budget_line_id, amount) for p, amount in zip(owed, taken, strict=True)],
+        [(part.document_line_id, part.budget_line_id, one) for part, one in zip(owed, taken, strict=True)],
     )
     credit_store.update(session, row.credit_note_id, status="OFFSET")
     store.update(
@@ -190,6 +207,7 @@ def approve(session: Session, credit_offset_id: UUID, *, effective_on: date, per
         approved_by_person_id=person_id,
         approved_at=at,
         journal_entry_id=entry_id,
+        functional_minor=fallen if abroad else None,
     )
     approved = store.get(session, credit_offset_id)
     outbox.emit(session, CreditOffsetApproved(approved))
@@ -234,18 +252,46 @@ def _locked(session: Session, credit_note_id: UUID, payable_id: UUID) -> _Pair:
             owed.status,
             owed.agency_id,
             owed.creditor,
+            owed.amount_minor if owed.foreign_currency is None else owed.foreign_minor,
+            owed.foreign_currency or owed.currency,
             owed.amount_minor,
             owed.currency,
-            owed.foreign_currency,
         ),
     )
 
 
-def _paid(act: FundsAct, part: PayablePart, amount: int) -> tuple[Tag, Tag, int]:
-    """E -> S -> P by what is set off of one part: its tags on both bases, and the amount."""
+def _today(act: FundsAct, amount: Money, books_currency: str) -> int:
+    """What an amount is worth in the currency of the books at the rate of the day."""
+    if amount.currency == books_currency:
+        return amount.minor
+    return functional_amount(amount, act.rates[amount.currency, books_currency].rate, books_currency).minor
+
+
+def _owed(part: PayablePart) -> Owed:
+    return Owed(part.amount_minor if part.foreign_minor is None else part.foreign_minor, part.amount_minor)
+
+
+def _paid(act: FundsAct, part: PayablePart, one: SetOff) -> Side:
+    """E -> S -> P by what is set off of one part, which is first brought to the rate of the day."""
     key = Key(part.document_line_id, part.budget_line_id)
-    ordered, paid = act.order(key, amount), act.pay(key, amount)
-    return _tag(part, ordered.funds_movement_id), _tag(part, paid.funds_movement_id), amount
+    act.revalue(key, Buckets(expended=one.paid - one.carried))
+    ordered, paid = act.order(key, one.paid, one.amount), act.pay(key, one.paid, one.amount)
+    own = None if part.foreign_currency is None else Money(one.amount, part.foreign_currency)
+    return Side(_tag(part, ordered.funds_movement_id), _tag(part, paid.funds_movement_id), one.carried, one.paid, own)
+
+
+def _refunded(act: FundsAct, note: Row[Any], part: PayablePart, line: CreditLine, one: Back) -> Side:
+    """P -> available (or O) by one line of the note."""
+    movement_id = refunding.refund(act, note, line, part, one)
+    abroad = note.functional_currency is not None
+    return Side(
+        _tag(part, None),
+        _tag(part, movement_id),
+        one.worth if line.carried is None else line.carried,
+        one.spent,
+        Money(line.amount, note.currency) if abroad else None,
+        one.revenue,
+    )
 
 
 def _tag(part: PayablePart, movement_id: UUID | None) -> Tag:

@@ -20,6 +20,13 @@ WITHHOLDING_REMITTANCE = DocumentType(
             NextAct("RecallWithholdingRemittance", _CREATE, onward=False),
         ),
         "APPROVED": (PAY,),
+        "REMITTED": (
+            NextAct(
+                "RecordWithholdingRemittanceReceipt",
+                "finance.withholding_remittance.record_receipt",
+                duty=False,
+            ),
+        ),
     },
     carried_by=payment_store.requested_for,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from chassis.errors import FailedPrecondition
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from chassis.money import allocate
 
 # Amounts of one remittance: the oldest; what lies beyond has the next one.
@@ -21,6 +21,18 @@ class NothingToRemit(FailedPrecondition):
     """Everything that was withheld up to the day is remitted, or on its way."""
 
     reason = "NOTHING_TO_REMIT"
+
+
+class ReceiptRecorded(FailedPrecondition):
+    """The remittance has the number of another receipt."""
+
+    reason = "REMITTANCE_RECEIPT_RECORDED"
+
+
+class ReceiptKnown(AlreadyExists):
+    """The receipt is another remittance's."""
+
+    reason = "REMITTANCE_RECEIPT_KNOWN"
 
 
 @dataclass(frozen=True)
@@ -73,3 +85,22 @@ def due_on(withheld_to: date, due_day: int) -> date:
     """The day of the month after `withheld_to`'s; `due_day` is 1 to 28, so that every month has it."""
     year, month = divmod(withheld_to.year * 12 + withheld_to.month, 12)
     return date(year, month + 1, due_day)
+
+
+def check_receipt(
+    number: str, recorded: str | None, other: UUID | None, *, received_on: date, remitted_on: date
+) -> None:
+    """One receipt for one remittance, once: in `id` the NTPN that the state treasury gives for what it received
+    (PMK 225/PMK.05/2020, to verify). `other` is the remittance that has the number already."""
+    if recorded is not None:
+        raise ReceiptRecorded(
+            f"the remittance has receipt {recorded}; a receipt is recorded once",
+            metadata={"receipt_number": recorded},
+        )
+    if other is not None:
+        raise ReceiptKnown(
+            f"receipt {number} is of remittance {other}; read the number again",
+            metadata={"withholding_remittance_id": str(other)},
+        )
+    if received_on < remitted_on:
+        raise InvalidArgument.field("received_on", f"before the bank's debit of {remitted_on}")

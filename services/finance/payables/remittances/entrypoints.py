@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.grpc import rpc
 from chassis.paging import Page
-from chassis.wire import optional_uuid
+from chassis.wire import from_date, optional_uuid
 from kelola.finance.v1 import withholding_remittance_pb2
 from services.finance.payables.remittances import store, usecases, wire
 from services.finance.payables.wire import status_filter
@@ -81,6 +81,25 @@ class WithholdingRemittanceEntrypoints:
         return self._end_remittance(
             request, call, usecases.recall, withholding_remittance_pb2.RecallWithholdingRemittanceResponse
         )
+
+    @rpc(REMITTANCES)
+    def record_withholding_remittance_receipt(self, request, call):
+        with self.db.begin(call) as work:
+            row = usecases.record_receipt(
+                work.session,
+                wire.remittance_id(request.name),
+                receipt_number=request.receipt_number,
+                received_on=from_date(request.received_on, "received_on"),
+                person_id=call.principal.acting_person(),
+            )
+            work.reply(
+                withholding_remittance_pb2.RecordWithholdingRemittanceReceiptResponse(
+                    withholding_remittance=_message(work.session, row)
+                ),
+                resource=request.name,
+                agency_id=row.agency_id,
+            )
+        return work.answer
 
     def _end_remittance(self, request, call, act, response):
         with self.db.begin(call) as work:

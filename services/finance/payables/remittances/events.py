@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
+
+from sqlalchemy import Row
 
 
 @dataclass(frozen=True)
@@ -20,3 +23,10 @@ class WithholdingRemitted:
     payment_order_id: UUID
     remitted_on: date
     version: int
+
+
+@dataclass(frozen=True)
+class WithholdingReceiptRecorded:
+    """The creditor's receipt was recorded: `row` is the remittance with it."""
+
+    row: Row[Any]

@@ -15,11 +15,19 @@ from services.finance.payables.remittances.domain import Item, Withheld
 
 
 def withheld(
-    session: Session, agency_id: UUID, *, withholding_code: str, currency: str, withheld_to: date
+    session: Session,
+    agency_id: UUID,
+    *,
+    withholding_code: str,
+    fund_code: str,
+    currency: str,
+    withheld_to: date,
+    limit: int,
 ) -> list[Withheld]:
-    """What debited orders of a treasury withheld of a kind up to a day, as far as not all of it is in a remittance.
+    """What debited orders of a treasury withheld of a kind up to a day, as far as the fund's is in no remittance: the
+    oldest `limit` orders.
 
-    The orders are locked in id order, so that two remittances do not take the same amount.
+    They are locked, in one order, so that two remittances do not take the same amount.
     """
     rows = session.execute(
         text(
@@ -28,13 +36,22 @@ def withheld(
             from payment_order o join payment_order_withholding w using (payment_order_id)
             where o.treasury_agency_id = :agency_id and o.status = 'DEBITED' and o.currency = :currency
               and o.value_date <= :until and w.withholding_code = :code
-              and w.amount_minor > (select coalesce(sum(i.amount_minor), 0) from withholding_remittance_item i
-                                    where i.payment_order_id = o.payment_order_id and i.live
-                                      and i.withholding_code = w.withholding_code)
-            order by o.payment_order_id for update of o
+              and not exists (select 1 from withholding_remittance_item i
+                              where i.payment_order_id = o.payment_order_id and i.live
+                                and i.withholding_code = w.withholding_code and i.fund_code = :fund_code)
+              and exists (select 1 from journal_line j where j.journal_entry_id = o.treasury_entry_id
+                                                         and j.fund_code = :fund_code)
+            order by o.value_date, o.order_number, o.payment_order_id limit :limit for update of o
             """
         ),
-        {"agency_id": agency_id, "code": withholding_code, "currency": currency, "until": withheld_to},
+        {
+            "agency_id": agency_id,
+            "code": withholding_code,
+            "fund_code": fund_code,
+            "currency": currency,
+            "until": withheld_to,
+            "limit": limit,
+        },
     ).all()
     gross = _gross_by_fund(session, [row.treasury_entry_id for row in rows])
     return [
@@ -132,6 +149,22 @@ def get(session: Session, withholding_remittance_id: UUID, *, lock: bool = False
     if row is None:
         raise NotFound.resource("withholding remittance", withholding_remittance_id)
     return row
+
+
+def of_receipt(session: Session, agency_id: UUID, receipt_number: str) -> UUID | None:
+    """The remittance of an entity that has a receipt number. Receipts of the entity wait for one another from here."""
+    session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended('receipts:' || cast(:id as text), 0))"),
+        {"id": str(agency_id)},
+    )
+    found: UUID | None = session.execute(
+        text(
+            "select withholding_remittance_id from withholding_remittance"
+            " where agency_id = :agency_id and receipt_number = :number"
+        ),
+        {"agency_id": agency_id, "number": receipt_number},
+    ).scalar()
+    return found
 
 
 def of_payables(session: Session, payable_ids: Collection[UUID]) -> Sequence[Row[Any]]:

@@ -22,12 +22,20 @@ class WithholdingRemittanceRow(FinanceTable, table=True):
         CheckConstraint("approved_by_person_id <> created_by_person_id", name="maker_is_not_checker"),
         CheckConstraint("(status in ('APPROVED', 'REMITTED')) = (payable_id is not null)", name="approved_is_owed"),
         CheckConstraint("(status = 'REMITTED') = (remitted_on is not null)", name="remitted_on_a_day"),
+        CheckConstraint("receipt_number is null or status = 'REMITTED'", name="receipt_of_what_was_remitted"),
         Index("ix_withholding_remittance_list", "agency_id", "withholding_remittance_id"),
         Index(
             "uq_withholding_remittance_payable",
             "payable_id",
             unique=True,
             postgresql_where=text("payable_id is not null"),
+        ),
+        # One receipt is of one remittance.
+        Index(
+            "uq_withholding_remittance_receipt",
+            *("agency_id", "receipt_number"),
+            unique=True,
+            postgresql_where=text("receipt_number is not null"),
         ),
     )
 
@@ -50,6 +58,10 @@ class WithholdingRemittanceRow(FinanceTable, table=True):
     payable_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     remitted_on: date | None = Field(default=None, nullable=True)
     version: int
+    # What the creditor gave for it: in `id` the NTPN of the state's revenue module.
+    receipt_number: str | None = Field(default=None, sa_type=Text, nullable=True)
+    received_on: date | None = Field(default=None, nullable=True)
+    receipt_recorded_by_person_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
 
 
 class WithholdingRemittanceItemRow(FinanceTable, table=True):

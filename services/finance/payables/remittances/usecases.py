@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlmodel import Session
 
+from chassis import outbox
 from chassis.ids import new_id
 from chassis.money import Money, total
 from services.finance.approval import usecases as approval
@@ -24,6 +25,7 @@ from services.finance.payables import invoice_store
 from services.finance.payables.domain import OutOfTurn, Source
 from services.finance.payables.invoice_store import NewPayable
 from services.finance.payables.remittances import domain, pack, store
+from services.finance.payables.remittances.events import WithholdingReceiptRecorded
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ def create(session: Session, new: NewRemittance, *, person_id: UUID, at: datetim
         session,
         new.agency_id,
         withholding_code=new.withholding_code,
+        fund_code=new.fund_code,
         currency=new.currency,
         withheld_to=new.withheld_to,
+        limit=domain.ITEMS_MAX,
     )
     taken = store.remitted(session, [one.payment_order_id for one in found], new.withholding_code)
-    items = [item for item in domain.outstanding(found, taken) if item.fund_code == new.fund_code][: domain.ITEMS_MAX]
+    items = [item for item in domain.outstanding(found, taken) if item.fund_code == new.fund_code]
     if not items:
         raise domain.NothingToRemit(
             f"nothing withheld as {new.withholding_code} in {new.currency} and fund {new.fund_code} up to "
@@ -132,6 +136,34 @@ def recall(session: Session, withholding_remittance_id: UUID, *, explanation: st
     """Take a proposal back. Another one may take its amounts."""
     _proposed(session, withholding_remittance_id, "recalled")
     return _end(session, withholding_remittance_id, "RECALLED", explanation, person_id)
+
+
+def record_receipt(
+    session: Session, withholding_remittance_id: UUID, *, receipt_number: str, received_on: date, person_id: UUID
+) -> Row[Any]:
+    """Keep and tell the number of the creditor's receipt. The same number again changes nothing."""
+    row = store.get(session, withholding_remittance_id, lock=True)
+    if row.status != "REMITTED":
+        raise OutOfTurn(
+            f"remittance {withholding_remittance_id} is {row.status}; only a REMITTED one has a receipt",
+            metadata={"status": row.status, "needed": "REMITTED"},
+        )
+    if row.receipt_number == receipt_number:
+        return row
+    other = store.of_receipt(session, row.agency_id, receipt_number)
+    domain.check_receipt(
+        receipt_number, row.receipt_number, other, received_on=received_on, remitted_on=row.remitted_on
+    )
+    store.update(
+        session,
+        withholding_remittance_id,
+        receipt_number=receipt_number,
+        received_on=received_on,
+        receipt_recorded_by_person_id=person_id,
+    )
+    recorded = store.get(session, withholding_remittance_id)
+    outbox.emit(session, WithholdingReceiptRecorded(recorded))
+    return recorded
 
 
 def _end(session: Session, withholding_remittance_id: UUID, status: str, explanation: str, person_id: UUID) -> Row[Any]:

@@ -13,7 +13,7 @@ from chassis.money import Money
 from chassis.wire import from_date, resource_id, resource_name, to_date, to_money, to_uuid
 from kelola.finance.v1 import withholding_remittance_events_pb2
 from kelola.finance.v1 import withholding_remittance_pb2 as pb
-from services.finance.payables.remittances.events import WithholdingRemitted
+from services.finance.payables.remittances.events import WithholdingReceiptRecorded, WithholdingRemitted
 from services.finance.payables.remittances.usecases import NewRemittance
 
 REMITTANCES = "withholdingRemittances"
@@ -60,6 +60,8 @@ def remittance_message(row: Row[Any], items: Sequence[Row[Any]]) -> pb.Withholdi
         created_by_person_id=str(row.created_by_person_id),
         approved_by_person_id=str(row.approved_by_person_id or ""),
         end_explanation=row.end_explanation or "",
+        receipt_number=row.receipt_number or "",
+        received_on=None if row.received_on is None else to_date(row.received_on),
     )
 
 
@@ -75,3 +77,16 @@ def _remitted(event: WithholdingRemitted) -> outbox.Envelope:
         remitted_on=to_date(event.remitted_on),
     )
     return outbox.Envelope(message, event.withholding_remittance_id, event.agency_id, event.version)
+
+
+@outbox.translates(WithholdingReceiptRecorded)
+def _receipt_recorded(event: WithholdingReceiptRecorded) -> outbox.Envelope:
+    row = event.row
+    message = withholding_remittance_events_pb2.WithholdingReceiptRecorded(
+        withholding_remittance_id=str(row.withholding_remittance_id),
+        agency_id=str(row.agency_id),
+        withholding_code=row.withholding_code,
+        receipt_number=row.receipt_number,
+        received_on=to_date(row.received_on),
+    )
+    return outbox.Envelope(message, row.withholding_remittance_id, row.agency_id, row.version)

@@ -3,7 +3,9 @@
 Terms are named as in the standard (BT-1 invoice number, BG-25 invoice line, …), so that a supplier finds what is wrong
 by the name that his own software uses. Amounts are exact fractions of the currency's units. The rules are those of
 EN 16931-1 chapter 6 (BR-…) and of Peppol BIS Billing 3.0 (PEPPOL-EN16931-R…) that matter before an invoice can be
-matched with an order; tax categories other than a rate on the price are left to the supplier.
+matched with an order; tax categories other than a rate on the price are left to the supplier. Allowances and charges of
+a line are part of its net amount; those of the document are shared over the lines of their tax category, so that the
+lines add up to the document.
 """
 
 from __future__ import annotations
@@ -57,6 +59,27 @@ class UblMismatch(InvalidArgument):
 
 
 @dataclass(frozen=True)
+class Adjustment:
+    """An allowance or a charge: of the document (BG-20, BG-21) or of a line (BG-27, BG-28).
+
+    `base` and `percent` say how the amount was found, when the supplier says it. A line's has its line's tax category.
+    """
+
+    is_charge: bool
+    amount: Fraction
+    reason: str
+    base: Fraction | None = None
+    percent: Fraction | None = None
+    tax_category: str = ""
+    tax_rate: Fraction = Fraction(0)
+
+    @property
+    def signed(self) -> Fraction:
+        """What it adds; below zero for an allowance."""
+        return self.amount if self.is_charge else -self.amount
+
+
+@dataclass(frozen=True)
 class Line:
     """One line (BG-25). `number` is BT-126, `order_line` BT-132."""
 
@@ -68,8 +91,11 @@ class Line:
     base_quantity: Fraction
     tax_category: str
     tax_rate: Fraction
-    # Allowances and charges of the line (BG-27, BG-28): how many.
-    adjustments: int = 0
+    # Allowances and charges of the line (BG-27, BG-28).
+    adjustments: tuple[Adjustment, ...] = ()
+    # BT-148 and BT-147: the price before its discount, when the supplier says it, and the discount.
+    gross_price: Fraction | None = None
+    price_discount: Fraction = Fraction(0)
 
     @property
     def unit_price(self) -> Fraction:
@@ -120,8 +146,10 @@ class Document:
     lines: tuple[Line, ...]
     tax_groups: tuple[TaxGroup, ...]
     totals: Totals
-    # Allowances and charges of the document (BG-20, BG-21): how many.
-    adjustments: int = 0
+    # Allowances and charges of the document (BG-20, BG-21).
+    adjustments: tuple[Adjustment, ...] = ()
+    # BT-12: the contract that it is billed under.
+    contract_number: str = ""
     wrong_currencies: tuple[str, ...] = field(default=())
 
     @property
@@ -140,6 +168,7 @@ def problems(document: Document) -> list[Mismatch]:
     return [
         *_header(document),
         *_lines(document),
+        *_adjustments(document),
         *_totals(document),
         *_tax(document),
         *_unsupported(document),
@@ -169,17 +198,93 @@ def _lines(document: Document) -> Iterable[Mismatch]:
             yield Mismatch("BT-146", f"{where}: {plain(line.price)} is below zero (BR-27)")
         minor = 10 ** exponent(document.currency)
         expected = Fraction(round_half_away(line.quantity * line.unit_price * minor), minor)
-        if not line.adjustments and line.net != expected:
+        expected += _sum(line.adjustments)
+        if line.net != expected:
+            more = ", with its allowances and charges," if line.adjustments else ""
             yield Mismatch(
                 "BT-131",
-                f"{where}: {plain(line.net)}, quantity × price comes to {plain(expected)} (PEPPOL-EN16931-R120)",
+                f"{where}: {plain(line.net)}, quantity × price{more} comes to {plain(expected)} (PEPPOL-EN16931-R120)",
             )
+        elif line.net < 0:
+            yield Mismatch("BT-136", f"{where}: its allowances are {plain(-line.net)} more than the line is worth")
+        if line.gross_price is not None and line.price != line.gross_price - line.price_discount:
+            yield Mismatch(
+                "BT-146",
+                f"{where}: {plain(line.price)}, {plain(line.gross_price)} less {plain(line.price_discount)} comes to "
+                f"{plain(line.gross_price - line.price_discount)} (PEPPOL-EN16931-R046)",
+            )
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """How the standard names an allowance's or a charge's terms, and the rules about them."""
+
+    amount: str
+    base: str
+    percent: str
+    reason: str
+    reason_rule: str
+
+
+_ALLOWANCE, _CHARGE = (
+    _Terms("BT-92", "BT-93", "BT-94", "BT-97", "BR-33"),
+    _Terms("BT-99", "BT-100", "BT-101", "BT-104", "BR-38"),
+)
+_LINE_ALLOWANCE, _LINE_CHARGE = (
+    _Terms("BT-136", "BT-137", "BT-138", "BT-139", "BR-42"),
+    _Terms("BT-141", "BT-142", "BT-143", "BT-144", "BR-44"),
+)
+# base × percentage may be rounded by the supplier (PEPPOL-EN16931-R040): 0.02 of the currency's unit.
+_PERCENT_SLACK = Fraction(2, 100)
+
+
+def _adjustments(document: Document) -> Iterable[Mismatch]:
+    for one in document.adjustments:
+        yield from _adjustment(one, _CHARGE if one.is_charge else _ALLOWANCE, "the document")
+        if not one.tax_category:
+            term, rule = ("BT-102", "BR-37") if one.is_charge else ("BT-95", "BR-32")
+            yield Mismatch(term, f"the document: a {_called(one)} has no tax category ({rule})")
+    for line in document.lines:
+        for one in line.adjustments:
+            yield from _adjustment(one, _LINE_CHARGE if one.is_charge else _LINE_ALLOWANCE, f"line {line.number}")
+
+
+def _adjustment(one: Adjustment, terms: _Terms, where: str) -> Iterable[Mismatch]:
+    if one.amount < 0:
+        other = "an allowance" if one.is_charge else "a charge"
+        yield Mismatch(terms.amount, f"{where}: {plain(one.amount)} is below zero; it is {other} then")
+    if not one.reason:
+        yield Mismatch(terms.reason, f"{where}: a {_called(one)} gives neither reason nor code ({terms.reason_rule})")
+    if one.percent is not None and one.base is None:
+        yield Mismatch(terms.base, f"{where}: a percentage without its base (PEPPOL-EN16931-R041)")
+    elif one.base is not None and one.percent is None:
+        yield Mismatch(terms.percent, f"{where}: a base without its percentage (PEPPOL-EN16931-R042)")
+    elif one.base is not None and one.percent is not None:
+        expected = one.base * one.percent / 100
+        if abs(one.amount - expected) > _PERCENT_SLACK:
+            yield Mismatch(
+                terms.amount,
+                f"{where}: {plain(one.amount)}, {plain(one.percent)} % of {plain(one.base)} is {plain(expected)} "
+                "(PEPPOL-EN16931-R040)",
+            )
+
+
+def _called(one: Adjustment) -> str:
+    return "charge" if one.is_charge else "allowance"
+
+
+def _sum(adjustments: Iterable[Adjustment]) -> Fraction:
+    return sum((one.signed for one in adjustments), Fraction(0))
 
 
 def _totals(document: Document) -> Iterable[Mismatch]:
     totals = document.totals
+    allowances = [one for one in document.adjustments if not one.is_charge]
+    charges = [one for one in document.adjustments if one.is_charge]
     for term, said, expected, rule in (
         ("BT-106", totals.lines, sum((line.net for line in document.lines), Fraction(0)), "BR-CO-10"),
+        ("BT-107", totals.allowances, -_sum(allowances), "BR-CO-11"),
+        ("BT-108", totals.charges, _sum(charges), "BR-CO-12"),
         ("BT-109", totals.without_tax, totals.lines - totals.allowances + totals.charges, "BR-CO-13"),
         ("BT-110", totals.tax, sum((group.tax for group in document.tax_groups), Fraction(0)), "BR-CO-14"),
         ("BT-112", totals.with_tax, totals.without_tax + totals.tax, "BR-CO-15"),
@@ -187,6 +292,8 @@ def _totals(document: Document) -> Iterable[Mismatch]:
     ):
         if said != expected:
             yield Mismatch(term, f"{plain(said)}, the other terms come to {plain(expected)} ({rule})")
+    if totals.prepaid < 0:
+        yield Mismatch("BT-113", f"{plain(totals.prepaid)} is below zero")
     if totals.with_tax <= 0:
         yield Mismatch("BT-112", f"{plain(totals.with_tax)} is not above zero")
 
@@ -194,14 +301,22 @@ def _totals(document: Document) -> Iterable[Mismatch]:
 def _tax(document: Document) -> Iterable[Mismatch]:
     minor = 10 ** exponent(document.currency)
     keys = {(group.category, group.rate) for group in document.tax_groups}
-    for category, rate in sorted({(line.tax_category, line.tax_rate) for line in document.lines} - keys):
+    if not keys:
+        yield Mismatch("BG-23", "the document has no tax breakdown (BR-CO-18)")
+    if len(keys) < len(document.tax_groups):
+        yield Mismatch("BG-23", "two tax breakdowns have one category and rate (BR-S-08)")
+    taxed: list[Line | Adjustment] = [*document.lines, *document.adjustments]
+    for category, rate in sorted({(one.tax_category, one.tax_rate) for one in taxed} - keys):
         yield Mismatch("BG-23", f"no tax breakdown for category {category} at {plain(rate)} % (BR-S-01)")
     for group in document.tax_groups:
         where = f"category {group.category} at {plain(group.rate)} %"
-        mine = [line for line in document.lines if (line.tax_category, line.tax_rate) == (group.category, group.rate)]
-        base = sum((line.net for line in mine), Fraction(0))
-        if not document.adjustments and group.base != base:
-            yield Mismatch("BT-116", f"{where}: {plain(group.base)}, its lines come to {plain(base)} (BR-S-08)")
+        base = sum((document.lines[nth].net for nth in _lines_of(document, group)), Fraction(0))
+        base += _sum(_adjustments_of(document, group))
+        if group.base != base:
+            what = "its lines, allowances and charges" if document.adjustments else "its lines"
+            yield Mismatch("BT-116", f"{where}: {plain(group.base)}, {what} come to {plain(base)} (BR-S-08)")
+        elif group.base < 0:
+            yield Mismatch("BT-116", f"{where}: its allowances are {plain(-group.base)} more than its lines")
         expected = Fraction(round_half_away(group.base * group.rate / 100 * minor), minor)
         # The standard lets the tax be rounded either way: one unit of the currency (BR-CO-17 as Peppol checks it).
         if abs(group.tax - expected) >= 1:
@@ -209,15 +324,7 @@ def _tax(document: Document) -> Iterable[Mismatch]:
 
 
 def _unsupported(document: Document) -> Iterable[Mismatch]:
-    """What the standard allows and matching with an order's lines cannot carry: refused, never dropped."""
-    advice = "have it put into the lines' prices"
-    if document.adjustments:
-        yield Mismatch("BG-20", f"allowances or charges of the whole document are not taken in: {advice}")
-    for line in document.lines:
-        if line.adjustments:
-            yield Mismatch("BG-27", f"line {line.number}: allowances or charges of a line are not taken in: {advice}")
-    if document.totals.prepaid:
-        yield Mismatch("BT-113", "a prepaid amount is not taken in: advances are recovered by bills of the contract")
+    """What the standard allows and the books cannot carry: refused, never dropped."""
     if document.totals.rounding:
         yield Mismatch("BT-114", "a rounding amount is not taken in: claim the exact total")
 
@@ -226,28 +333,68 @@ def _places(document: Document) -> Iterable[Mismatch]:
     """Amounts are whole in the currency's minor units (BR-DEC-…)."""
     minor, totals = 10 ** exponent(document.currency), document.totals
     amounts = [(f"line {line.number}", "BT-131", line.net) for line in document.lines]
+    amounts += [
+        (f"line {line.number}", "BT-141" if one.is_charge else "BT-136", one.amount)
+        for line in document.lines
+        for one in line.adjustments
+    ]
+    amounts += [("the document", "BT-99" if one.is_charge else "BT-92", one.amount) for one in document.adjustments]
     amounts += [("the document", "BT-112", totals.with_tax), ("the document", "BT-110", totals.tax)]
+    amounts += [("the document", "BT-113", totals.prepaid)]
     amounts += [("the breakdown", "BT-117", group.tax) for group in document.tax_groups]
     for where, term, amount in amounts:
         if (amount * minor).denominator != 1:
             yield Mismatch(term, f"{where}: {plain(amount)} has more decimals than {document.currency} (BR-DEC)")
 
 
-def line_taxes(document: Document) -> list[int]:
-    """The tax of each line in minor units: its group's tax (BT-117) shared by net amounts, so that the parts add up."""
-    taxes = [0] * len(document.lines)
+@dataclass(frozen=True)
+class Share:
+    """What a line comes to, in minor units: its net with its part of the document's allowances and charges, its tax."""
+
+    net: int
+    tax: int
+
+    @property
+    def gross(self) -> int:
+        """What the line claims."""
+        return self.net + self.tax
+
+
+def shares(document: Document) -> list[Share]:
+    """The document's lines so that they add up to it: Σ net = BT-109, Σ tax = BT-110 (largest remainder, rules §8).
+
+    Allowances and charges of a tax category are shared over its lines by their net amounts, and so is its tax
+    afterwards; a category without lines (freight at a rate of its own) is shared over all of them.
+    """
+    minor = 10 ** exponent(document.currency)
+    own = [int(line.net * minor) for line in document.lines]
+    net, everyone = list(own), range(len(own))
     for group in document.tax_groups:
-        mine = [
-            nth
-            for nth, line in enumerate(document.lines)
-            if (line.tax_category, line.tax_rate) == (group.category, group.rate)
-        ]
-        tax = money(group.tax, document.currency).minor
-        if mine and tax:
-            weights = [document.lines[nth].net for nth in mine]
-            for nth, share in zip(mine, allocate(tax, weights if sum(weights) else [1] * len(mine)), strict=True):
-                taxes[nth] = share
-    return taxes
+        mine = _lines_of(document, group) or everyone
+        _share(net, int(_sum(_adjustments_of(document, group)) * minor), mine, [own[nth] for nth in mine])
+    taxes = [0] * len(own)
+    for group in document.tax_groups:
+        mine = _lines_of(document, group) or everyone
+        _share(taxes, money(group.tax, document.currency).minor, mine, [net[nth] for nth in mine])
+    return [Share(amount, tax) for amount, tax in zip(net, taxes, strict=True)]
+
+
+def _share(parts: list[int], amount: int, places: Sequence[int], weights: Sequence[int]) -> None:
+    """Add `amount` to the parts at `places` by their weights; evenly when they weigh nothing."""
+    for nth, one in zip(places, allocate(amount, weights if any(weights) else [1] * len(weights)), strict=True):
+        parts[nth] += one
+
+
+def _lines_of(document: Document, group: TaxGroup) -> list[int]:
+    return [
+        nth
+        for nth, line in enumerate(document.lines)
+        if (line.tax_category, line.tax_rate) == (group.category, group.rate)
+    ]
+
+
+def _adjustments_of(document: Document, group: TaxGroup) -> list[Adjustment]:
+    return [one for one in document.adjustments if (one.tax_category, one.tax_rate) == (group.category, group.rate)]
 
 
 def plain(value: Fraction) -> str:

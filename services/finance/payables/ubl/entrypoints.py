@@ -22,6 +22,8 @@ class InvoiceDocumentEntrypoints:
     def import_invoice_document(self, request, call):
         # Read before the transaction: parsing must not hold locks.
         new = wire.new_document(request)
+        if new.is_bill:
+            call.principal.require("finance.bill.create", new.agency_id)
         with self.db.begin(call) as work:
             row, known = usecases.take_in(work.session, new, person_id=call.principal.acting_person(), at=call.now)
             message = wire.document_message(row)

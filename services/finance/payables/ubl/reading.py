@@ -8,7 +8,16 @@ from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
-from services.finance.payables.ubl.domain import Document, DocumentKind, Line, Mismatch, TaxGroup, Totals, UblMismatch
+from services.finance.payables.ubl.domain import (
+    Adjustment,
+    Document,
+    DocumentKind,
+    Line,
+    Mismatch,
+    TaxGroup,
+    Totals,
+    UblMismatch,
+)
 from services.finance.payables.ubl.xml import Element, UblInvalid, parse
 
 _UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
@@ -70,7 +79,8 @@ class _Reading:
             lines=tuple(self._line(element, nth) for nth, element in enumerate(elements, start=1)),
             tax_groups=groups,
             totals=totals,
-            adjustments=sum(1 for _ in root.all("AllowanceCharge")),
+            adjustments=self._adjustments(root, ""),
+            contract_number=root.value("ContractDocumentReference/ID"),
             wrong_currencies=tuple(dict.fromkeys(self._currencies)),
         )
         if self._kind is DocumentKind.CREDIT_NOTE and not document.invoice_number:
@@ -83,6 +93,7 @@ class _Reading:
         number = element.value("ID") or str(nth)
         quantity = "InvoicedQuantity" if self._kind is DocumentKind.INVOICE else "CreditedQuantity"
         base = element.first("Price/BaseQuantity")
+        gross_price, price_discount = self._gross_price(element, number)
         line = Line(
             number=number,
             order_line=element.value("OrderLineReference/LineID"),
@@ -94,7 +105,9 @@ class _Reading:
             else self._number(element, "Price/BaseQuantity", "BT-149", line=number),
             tax_category=element.value("Item/ClassifiedTaxCategory/ID"),
             tax_rate=self._number(element, "Item/ClassifiedTaxCategory/Percent", "BT-152", line=number, optional=True),
-            adjustments=sum(1 for _ in element.all("AllowanceCharge")),
+            adjustments=self._adjustments(element, number),
+            gross_price=gross_price,
+            price_discount=price_discount,
         )
         if not line.tax_category:
             self._wrong.append(Mismatch("BT-151", f"line {number} has no tax category (BR-CO-04)"))
@@ -106,6 +119,47 @@ class _Reading:
                 Mismatch("BT-149", f"line {number}: price / base quantity has no end as a decimal; price one unit")
             )
         return line
+
+    def _adjustments(self, element: Element, line: str) -> tuple[Adjustment, ...]:
+        """The allowances and charges of the document, or of a line."""
+        found = []
+        for one in element.all("AllowanceCharge"):
+            mark, where = one.value("ChargeIndicator"), f"line {line}" if line else "the document"
+            if mark not in ("true", "false", "1", "0"):
+                said = f"{mark[:20]!r}" if mark else "missing"
+                self._wrong.append(
+                    Mismatch("BG-27" if line else "BG-20", f"{where}: ChargeIndicator is {said} (PEPPOL-EN16931-R043)")
+                )
+            charge = mark in ("true", "1")
+            amount, base, percent = _terms_of(charge=charge, line=bool(line))
+            found.append(
+                Adjustment(
+                    is_charge=charge,
+                    amount=self._amount(one, "Amount", amount, line=line),
+                    reason=one.value("AllowanceChargeReason") or one.value("AllowanceChargeReasonCode"),
+                    base=self._amount(one, "BaseAmount", base, line=line) if one.first("BaseAmount") else None,
+                    percent=self._number(one, "MultiplierFactorNumeric", percent, line=line)
+                    if one.first("MultiplierFactorNumeric")
+                    else None,
+                    tax_category=one.value("TaxCategory/ID"),
+                    tax_rate=self._number(
+                        one, "TaxCategory/Percent", "BT-103" if charge else "BT-96", line=line, optional=True
+                    ),
+                )
+            )
+        return tuple(found)
+
+    def _gross_price(self, element: Element, line: str) -> tuple[Fraction | None, Fraction]:
+        """The price before its discount (BT-148) and the discount (BT-147), which the net price has in it already."""
+        found = element.first("Price/AllowanceCharge")
+        if found is None:
+            return None, Fraction(0)
+        if found.value("ChargeIndicator") not in ("false", "0"):
+            self._wrong.append(
+                Mismatch("BT-147", f"line {line}: a price has discounts, and no charges (PEPPOL-EN16931-R044)")
+            )
+        gross = self._amount(found, "BaseAmount", "BT-148", line=line) if found.first("BaseAmount") else None
+        return gross, self._amount(found, "Amount", "BT-147", line=line)
 
     def _totals(self) -> Totals:
         found = self._root.first("LegalMonetaryTotal")
@@ -196,6 +250,13 @@ class _Reading:
             said = f"{value[:40]!r} is no decimal number" if value else "missing"
             self._wrong.append(Mismatch(term, f"{where}{said}"))
         return Fraction(0)
+
+
+def _terms_of(*, charge: bool, line: bool) -> tuple[str, str, str]:
+    """How EN 16931 names amount, base and percentage of an allowance or a charge."""
+    if line:
+        return ("BT-141", "BT-142", "BT-143") if charge else ("BT-136", "BT-137", "BT-138")
+    return ("BT-99", "BT-100", "BT-101") if charge else ("BT-92", "BT-93", "BT-94")
 
 
 def _ends(value: Fraction) -> bool:

@@ -13,7 +13,7 @@ from chassis.errors import NotFound
 
 _COLUMNS = (
     "invoice_document_id, agency_id, sha256, kind, document_number, octet_length(content) as size_bytes, invoice_id,"
-    " credit_note_id, imported_at"
+    " bill_id, credit_note_id, imported_at"
 )
 
 
@@ -95,6 +95,17 @@ def invoices_numbered(
             """
         ),
         {"agency_id": agency_id, "number": number_normalised, "order_id": purchase_order_id},
+    ).all()
+
+
+def contracts_numbered(session: Session, agency_id: UUID, number: str) -> Sequence[Row[Any]]:
+    """The terms of the agency's contracts of that number (one; two would be ambiguous)."""
+    return session.execute(
+        text(
+            "select * from contract_terms where agency_id = :agency_id and contract_number = :number"
+            " order by contract_terms_id limit 2"
+        ),
+        {"agency_id": agency_id, "number": number},
     ).all()
 
 

@@ -13,13 +13,14 @@ from services.finance.tables import FinanceTable
 
 
 class InvoiceDocumentRow(FinanceTable, table=True):
-    """One document as it came, and the invoice or credit note that it became. The same bytes become one."""
+    """One document as it came, and the invoice, bill or credit note that it became. The same bytes become one."""
 
     __tablename__ = "invoice_document"
     __table_args__ = (
         CheckConstraint("kind in ('INVOICE', 'CREDIT_NOTE')", name="kind"),
         CheckConstraint(
-            "(invoice_id is not null) = (kind = 'INVOICE') and (credit_note_id is not null) = (kind = 'CREDIT_NOTE')",
+            "num_nonnulls(invoice_id, bill_id) = (kind = 'INVOICE')::int"
+            " and (credit_note_id is not null) = (kind = 'CREDIT_NOTE')",
             name="became_one",
         ),
         UniqueConstraint("agency_id", "sha256"),
@@ -33,6 +34,7 @@ class InvoiceDocumentRow(FinanceTable, table=True):
     document_number: str = Field(sa_type=Text)
     content: bytes = Field(sa_type=LargeBinary)
     invoice_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
+    bill_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     credit_note_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     imported_by_person_id: UUID = Field(sa_type=Uuid)
     imported_at: datetime = instant_field()

@@ -42,6 +42,7 @@ def document_message(row: Row[Any], *, content: bytes = b"") -> invoice_document
         sha256=row.sha256,
         size_bytes=row.size_bytes,
         invoice_id=str(row.invoice_id or ""),
+        bill_id=str(row.bill_id or ""),
         credit_note_id=str(row.credit_note_id or ""),
         imported_at=to_timestamp(row.imported_at),
         content=content,

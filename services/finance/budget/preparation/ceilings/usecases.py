@@ -14,12 +14,14 @@ from chassis.money import Money, total
 from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.approval.domain import Subject
+from services.finance.approval.nodes import Line, Node
 from services.finance.budget.preparation import pack
 from services.finance.budget.preparation.ceilings import domain, store
-from services.finance.budget.preparation.ceilings.domain import Ceiling, CeilingStatus, Limit, Usage
+from services.finance.budget.preparation.ceilings.domain import Ceiling, CeilingStatus, Limit, Place, Usage
 from services.finance.budget.preparation.ceilings.events import BudgetCeilingChanged
 from services.finance.budget.preparation.domain import VersionStatus
 from services.finance.classification.pack import fiscal_calendar
+from services.finance.classification.segments import Segment
 
 _APPROVED = (VersionStatus.APPROVED,)
 
@@ -102,10 +104,19 @@ def _subject(ceiling: Ceiling) -> Subject:
         ceiling.budget_ceiling_id,
         ceiling.agency_id,
         Money(total(head.amounts[0] for head in ceiling.heads), ceiling.currency),
-        frozenset((head.place.organisation_code, head.place.account_code) for head in ceiling.heads),
+        frozenset(_line(head.place) for head in ceiling.heads),
         ceiling.proposed_by,
         of_heads=True,
     )
+
+
+def _line(place: Place) -> Line:
+    codes = {
+        Segment.ORGANISATION: place.organisation_code,
+        Segment.PROGRAM: place.program_code,
+        Segment.ACCOUNT: place.account_code,
+    }
+    return frozenset(Node(segment, code) for segment, code in codes.items() if code)
 
 
 def _numbered(session: Session, ceiling: Ceiling) -> Ceiling:
