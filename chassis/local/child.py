@@ -25,16 +25,22 @@ class ChildFailed(RuntimeError):
     """A child could not be started, did not become ready, or ended. The text has the end of its log."""
 
 
+# The ports that this process was given.
+_given: set[int] = set()
+
+
 def free_port(wanted: int = 0) -> int:
     """A TCP port of 127.0.0.1 that is free now: `wanted` if it is, else one found by chance.
 
     It lies below the range from which the system takes ports for outgoing connections, so that none of those takes
-    it before the server binds it. Another server may: who binds it later retries, or fails with its name.
+    it before the server binds it. Another process's server may: who binds it later retries, or fails with its name. A
+    port found by chance is given once in a process: a server with two doors asks for both before it binds either.
     """
     for port in [wanted, *(_PORT_FIRST + secrets.randbelow(_PORT_COUNT) for _ in range(_PORT_TRIES))]:
         with socket.socket() as probe, suppress(OSError):
-            if port:
+            if port and (port == wanted or port not in _given):
                 probe.bind(("127.0.0.1", port))
+                _given.add(port)
                 return port
     raise ChildFailed(f"no free port in {_PORT_FIRST} … {_PORT_FIRST + _PORT_COUNT - 1} after {_PORT_TRIES} tries")
 

@@ -10,6 +10,7 @@ import sys
 import psycopg
 import pytest
 
+from chassis.local.child import free_port
 from tests.processes import alive, wait_until_gone
 
 _STARTS_BOTH = """
@@ -82,3 +83,9 @@ def test_nothing_outlives_a_starter_that_is_killed(tmp_path):
     starter.wait()
 
     wait_until_gone(pids)
+
+
+def test_a_port_found_by_chance_is_given_once():
+    ports = [free_port() for _ in range(300)]
+
+    assert len(set(ports)) == 300, "among so many, chance alone would give some twice"
