@@ -84,8 +84,8 @@ class OperationsHandler:
         return reply
 
     def answers(self, request: Any, call: Call) -> Generator[bytes, None, None]:
-        """No method of this service streams."""
-        raise NotImplementedError
+        """Not offered: a handler has it for methods that stream, and Operations has none of them."""
+        raise NotImplementedError("no method of google.longrunning.Operations streams; use `answer`")
 
     def _get(self, request: Any, call: Call) -> operations_pb2.Operation:
         operation_id = wire.resource_id(COLLECTION, request.name)
