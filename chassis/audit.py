@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.orm import Session
 
-from chassis import telemetry
+from chassis import sql_batch, telemetry
 from chassis.call import Call, Principal
 from chassis.ids import new_id
+from chassis.sql_batch import Statement
 
 # What the first row's hash stands on.
 GENESIS = bytes(32)
@@ -73,10 +74,20 @@ def record(
 
 
 def record_all(session: Session | Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows made by `row_of`, in one statement."""
-    if rows:
-        # Every value is a text, an id or a document; as JSON they cost a tenth of as many arrays in the making.
-        session.execute(_INSERT, {"rows": _json(list(rows))})
+    """Add rows made by `row_of`, in one statement: at the end of a session's transaction, at once on a connection."""
+    if not rows:
+        return
+    statement = insertion(rows)
+    if isinstance(session, Session):
+        sql_batch.later(session, statement.text, statement.values)
+    else:
+        session.execute(statement.text, statement.values)
+
+
+def insertion(rows: Sequence[Mapping[str, Any]]) -> Statement:
+    """What adds rows made by `row_of`."""
+    # Every value is a text, an id or a document; as JSON they cost a tenth of as many arrays in the making.
+    return Statement(_INSERT, {"rows": _json(list(rows))})
 
 
 def row_of(

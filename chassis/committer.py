@@ -35,10 +35,11 @@ from opentelemetry import trace
 from sqlalchemy import text
 from sqlmodel import Session
 
-from chassis import audit, idempotency, telemetry
+from chassis import audit, idempotency, sql_batch, telemetry
 from chassis.call import Call, TransactionConflict
 from chassis.database import Transactions, reply_subject, transactions_of
 from chassis.errors import DeadlineExceeded, KelolaError, ResourceExhausted, Unavailable
+from chassis.sql_batch import Outcome, Statement
 
 log = structlog.get_logger("chassis.committer")
 
@@ -233,9 +234,9 @@ class GroupCommit:
         links = [trace.Link(waiting.span) for waiting in group if waiting.span.is_valid]
         with (
             telemetry.span("commit group", links=links, attributes={"kelola.calls": len(group)}),
-            self._transactions.group(agencies, seconds=GROUP_SECONDS) as session,
+            self._transactions.group(agencies, seconds=GROUP_SECONDS, first=_asked(group)) as (session, found),
         ):
-            outcomes = _answered(session, group)
+            outcomes = _answered(found, group)
             fresh = [waiting for waiting in group if waiting.key not in outcomes]
             if fresh:
                 verdicts = list(self._run(session, [waiting.order for waiting in fresh]))
@@ -273,18 +274,23 @@ def _fold(group: list[_Waiting]) -> list[_Waiting]:
     return list(leaders.values())
 
 
-# By key, whatever the planner thinks of a table that was small when the plan was made: a group plans without
-# sequential scans (`Transactions.group`).
+# Key by key, whatever the planner thinks of a table that was small when the plan was made: what has a limit of its own
+# is looked up for each row. As JSON, which costs a tenth of as many arrays in the making.
 _ANSWERED = text(
     """
-    select subject, method, request_id, request_hash, answer
-    from idempotency join unnest(cast(:subjects as text[]), cast(:methods as text[]), cast(:request_ids as uuid[]))
-                          as asked (subject, method, request_id) using (subject, method, request_id)
+    select asked.subject, asked.method, asked.request_id, kept.request_hash, kept.answer
+    from json_to_recordset(cast(:asked as json)) as asked (subject text, method text, request_id uuid)
+    cross join lateral (
+        select i.request_hash, i.answer from idempotency i
+        where i.subject = asked.subject and i.method = asked.method and i.request_id = asked.request_id
+        limit 1
+    ) kept
     """
 )
 
-# As JSON, which costs a tenth of as many arrays in the making. Sorted, so that two processes cannot wait for each
-# other's keys.
+_KEY = ("subject", "method", "request_id")
+
+# Sorted, so that two processes cannot wait for each other's keys.
 _KEEP = text(
     """
     insert into idempotency (subject, method, request_id, request_hash, answer)
@@ -297,27 +303,24 @@ _KEEP = text(
 )
 
 
-def _answered(session: Session, group: list[_Waiting]) -> dict[tuple[str, str, UUID], bytes | KelolaError]:
+def _asked(group: list[_Waiting]) -> Statement:
+    asked = [dict(zip(_KEY, waiting.key, strict=True)) for waiting in group]
+    return Statement(_ANSWERED, {"asked": orjson.dumps(asked).decode()})
+
+
+def _answered(asked: Outcome, group: list[_Waiting]) -> dict[tuple[str, str, UUID], bytes | KelolaError]:
     """The outcomes of those whose keys were answered before."""
-    rows = session.execute(
-        _ANSWERED,
-        {
-            "subjects": [waiting.key[0] for waiting in group],
-            "methods": [waiting.key[1] for waiting in group],
-            "request_ids": [waiting.key[2] for waiting in group],
-        },
-    ).all()
-    if not rows:
+    if not asked.rows:
         return {}
-    found = {tuple(row[:3]): row for row in rows}
+    found = {(subject, method, request_id): kept for subject, method, request_id, *kept in asked.rows}
     outcomes: dict[tuple[str, str, UUID], bytes | KelolaError] = {}
     for waiting in group:
-        row = found.get(waiting.key)
-        if row is None:
+        if waiting.key not in found:
             continue
+        request_hash, answer = found[waiting.key]
         try:
-            idempotency.raise_if_other_input(waiting.call, row.request_hash)
-            outcomes[waiting.key] = bytes(row.answer)
+            idempotency.raise_if_other_input(waiting.call, request_hash)
+            outcomes[waiting.key] = bytes(answer)
         except KelolaError as failure:
             outcomes[waiting.key] = failure
     return outcomes
@@ -359,14 +362,15 @@ def _keep(
                 trace_id=f"{waiting.span.trace_id:032x}" if waiting.span.is_valid else None,
             )
         )
-    if refused and _answered(session, refused):
+    if refused and sql_batch.run(session, [_asked(refused)])[0].rows:
         # What stood in the way may be the twin's own effect.
         raise TransactionConflict("a twin in another process was faster")
     if done:
-        kept = session.execute(_KEEP, {"done": orjson.dumps(done).decode()}).rowcount  # type: ignore[attr-defined]  # an insert's result has it
-        if kept != len(done):
+        kept, _ = sql_batch.send(
+            session, Statement(_KEEP, {"done": orjson.dumps(done).decode()}), audit.insertion(rows)
+        )
+        if kept.rowcount != len(done):
             raise TransactionConflict("a twin in another process was faster")
-        audit.record_all(session, rows)
     return outcomes
 
 

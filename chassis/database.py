@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -30,10 +30,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session, SQLModel
 
-from chassis import audit, database_errors, idempotency, sql_spans, telemetry
+from chassis import audit, database_errors, idempotency, sql_batch, sql_spans, telemetry
 from chassis.call import Call, Principal
 from chassis.errors import DeadlineExceeded, Unavailable
 from chassis.settings import ServiceSettings
+from chassis.sql_batch import Outcome, Statement
 from chassis.transaction_flag import open_transaction, transaction_is_open
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ class Transactions:
             claim=call if call.request_id is not None else None,
             act=call.method.rpartition(".")[2],
             person_id=call.principal.person_id,
-        ) as session:
+        ) as (session, outcomes):
+            if call.request_id is not None:
+                idempotency.judge(session, call, outcomes[0])
             work = Work(session, call)
             yield work
             if work._answer is None:
@@ -122,13 +125,14 @@ class Transactions:
         options: dict[str, Any] = {"postgresql_readonly": True}
         if snapshot:
             options["isolation_level"] = "REPEATABLE READ"
-        with self._transaction(call.agencies, deadline=call.deadline, options=options) as session:
+        with self._transaction(call.agencies, deadline=call.deadline, options=options) as (session, _):
             yield session
 
     @contextmanager
     def work(self, agencies: Iterable[UUID], *, subject: str, seconds: float = WORK_SECONDS) -> Iterator[Session]:
         """A plain transaction for what no call asked for (a timer): it sees `agencies`, and says who it is."""
-        with self._transaction(agencies, deadline=time.monotonic() + seconds, subject=subject, act=subject) as session:
+        deadline = time.monotonic() + seconds
+        with self._transaction(agencies, deadline=deadline, subject=subject, act=subject) as (session, _):
             yield session
 
     @contextmanager
@@ -140,7 +144,7 @@ class Transactions:
             deadline=time.monotonic() + WORK_SECONDS,
             subject=event.source,
             act=event.type.rpartition(".")[2],
-        ) as session:
+        ) as (session, _):
             yield session
 
     @contextmanager
@@ -151,22 +155,23 @@ class Transactions:
         """
         agencies = () if step.agency_id is None else (step.agency_id,)
         subject = f"saga:{step.kind}"
-        with self._transaction(
-            agencies, deadline=time.monotonic() + WORK_SECONDS, subject=subject, act=subject
-        ) as session:
+        with self._transaction(agencies, deadline=time.monotonic() + WORK_SECONDS, subject=subject, act=subject) as (
+            session,
+            _,
+        ):
             step.hold(session)
             yield session
             step.check_ended(session)
 
     @contextmanager
-    def group(self, agencies: Iterable[UUID], *, seconds: float) -> Iterator[Session]:
-        """The transaction of several calls that share a commit. For `chassis.committer`."""
+    def group(self, agencies: Iterable[UUID], *, seconds: float, first: Statement) -> Iterator[tuple[Session, Outcome]]:
+        """The transaction of several calls that share a commit, and what `first` answered. For `chassis.committer`."""
         # Its statements look rows up by key. A plan that a connection made while a table was short, and keeps, must
-        # not scan that table when it has grown.
+        # not scan that table when it has grown; nor is planning anew for each group worth its time.
         with self._transaction(
-            agencies, deadline=time.monotonic() + seconds, subject="committer", scans=False
-        ) as session:
-            yield session
+            agencies, deadline=time.monotonic() + seconds, subject="committer", keyed=True, first=(first,)
+        ) as (session, outcomes):
+            yield session, outcomes[0]
 
     def audit_denied(
         self,
@@ -208,22 +213,24 @@ class Transactions:
         claim: Call | None = None,
         options: dict[str, Any] | None = None,
         subject: str | None = None,
-        scans: bool = True,
+        keyed: bool = False,
         act: str = "",
         person_id: UUID | None = None,
-    ) -> Iterator[Session]:
+        first: Sequence[Statement] = (),
+    ) -> Iterator[tuple[Session, Sequence[Outcome]]]:
         if transaction_is_open():
             raise RuntimeError("this thread has a transaction open: a second one could wait for it for ever")
         with self._permit(deadline), open_transaction(), database_errors.translated():
-            session = self._open(
-                agencies, deadline, options, patient=claim is not None, scans=scans, act=act, person_id=person_id
+            session, outcomes = self._open(
+                agencies, deadline, options, claim=claim, keyed=keyed, act=act, person_id=person_id, first=first
             )
             try:
-                if claim is not None:
-                    idempotency.claim(session, claim)
                 if subject is not None:
                     telemetry.annotate(subject=subject)
-                yield session
+                sql_batch.gather(session)
+                yield session, outcomes
+                session.flush()
+                sql_batch.send(session)
                 if time.monotonic() > deadline:
                     raise DeadlineExceeded("the deadline passed before the commit; nothing was changed")
                 session.commit()
@@ -256,12 +263,14 @@ class Transactions:
         deadline: float,
         options: dict[str, Any] | None,
         *,
-        patient: bool,
-        scans: bool,
+        claim: Call | None,
+        keyed: bool,
         act: str,
         person_id: UUID | None,
-    ) -> Session:
-        """A session whose transaction has begun, with its agencies and time limits set, and what is done by whom.
+        first: Sequence[Statement],
+    ) -> tuple[Session, Sequence[Outcome]]:
+        """A session whose transaction has begun, with its agencies and time limits set, and what is done by whom; what
+        the claim and the `first` statements answered, which travel with these settings.
 
         A connection that broke while it lay in the pool is replaced once: nothing was done on it yet.
         """
@@ -269,19 +278,25 @@ class Transactions:
         values = {
             "agencies": ",".join(sorted(str(agency) for agency in agencies)),
             "statement_timeout": str(milliseconds),
-            "scans": "on" if scans else "off",
+            "scans": "off" if keyed else "on",
+            "plans": "force_generic_plan" if keyed else "auto",
             "act": act,
             "person_id": "" if person_id is None else str(person_id),
-            "lock_timeout": str(milliseconds if patient else min(milliseconds, idempotency.LOCK_TIMEOUT_MILLISECONDS)),
+            # A claim waits for its twin until the deadline; what follows waits for locks only briefly.
+            "lock_timeout": str(milliseconds if claim else min(milliseconds, idempotency.LOCK_TIMEOUT_MILLISECONDS)),
         }
+        claims = () if claim is None else (idempotency.claim(claim),)
         for last in (False, True):
             session = Session(self.engine, expire_on_commit=False)
             try:
                 session.connection(execution_options=options)
-                session.execute(_SETTINGS, values)
-                return session
-            except DBAPIError as failure:
+                with idempotency.in_flight(claim):
+                    _, *outcomes = sql_batch.run(session, [Statement(_SETTINGS, values), *claims, *first])
+                return session, outcomes
+            except BaseException as failure:
                 session.close()
+                if not isinstance(failure, DBAPIError):
+                    raise
                 if last or not database_errors.connection_lost(failure):
                     raise
         raise AssertionError("unreachable")
@@ -293,6 +308,7 @@ _SETTINGS = text(
            set_config('statement_timeout', :statement_timeout, true),
            set_config('lock_timeout', :lock_timeout, true),
            set_config('enable_seqscan', :scans, true),
+           set_config('plan_cache_mode', :plans, true),
            set_config('kelola.act', :act, true),
            set_config('kelola.person_id', :person_id, true)
     """

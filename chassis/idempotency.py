@@ -6,15 +6,18 @@ with everything else: the retry is judged anew. A repeat of an answered id raise
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from chassis import database_errors
+from chassis import database_errors, sql_batch
 from chassis.call import Call, Replayed, TransactionConflict
 from chassis.errors import Aborted, FailedPrecondition, InvalidArgument
+from chassis.sql_batch import Outcome, Statement
 
 # How long a statement waits for another transaction's lock, once the claim is ours.
 LOCK_TIMEOUT_MILLISECONDS = 2_000
@@ -57,29 +60,34 @@ _ANSWER = text(
 )
 
 
-def claim(session: Session, call: Call) -> None:
-    """Take (subject, method, request_id) for this transaction, as its first statement.
-
-    The caller has set `lock_timeout` to the time that is left. Raises Replayed (answered before),
-    IdempotencyMismatch (answered for another input), RequestInFlight (a twin still runs at the deadline).
-    """
+def claim(call: Call) -> Statement:
+    """Takes (subject, method, request_id) for a transaction, as its first statement, when `lock_timeout` has been set
+    to the time that is left. `judge` says what its outcome means, `in_flight` what its failure."""
     key = key_of(call)
+    return Statement(_CLAIM, {**key, "request_hash": call.request_hash, "lock_timeout": str(LOCK_TIMEOUT_MILLISECONDS)})
+
+
+@contextmanager
+def in_flight(call: Call | None) -> Iterator[None]:
+    """RequestInFlight when a twin of `call` still runs at the deadline of the block's claim."""
     try:
-        claimed = session.execute(
-            _CLAIM,
-            {**key, "request_hash": call.request_hash, "lock_timeout": str(LOCK_TIMEOUT_MILLISECONDS)},
-        ).first()
+        yield
     except DBAPIError as failure:
-        if database_errors.sqlstate(failure) in ("55P03", "57014"):
+        if call is not None and database_errors.sqlstate(failure) in ("55P03", "57014"):
             raise RequestInFlight(
                 f"request_id {call.request_id} is still being worked on; retry it to get its answer",
                 retry_after_seconds=1,
             ) from failure
         raise
-    if claimed is not None:
+
+
+def judge(session: Session, call: Call, claimed: Outcome) -> None:
+    """Go on when the claim is ours; Replayed when the call was answered before, IdempotencyMismatch when another
+    input was."""
+    if claimed.rows:
         return
     # The twin has committed, so this statement sees its row.
-    answered = session.execute(_ANSWERED, key).first()
+    answered = session.execute(_ANSWERED, key_of(call)).first()
     if answered is None or answered.answer is None:
         raise TransactionConflict("the claim of a twin went away while it was looked at")
     raise_if_other_input(call, answered.request_hash)
@@ -87,9 +95,8 @@ def claim(session: Session, call: Call) -> None:
 
 
 def answer(session: Session, call: Call, reply: bytes) -> None:
-    """Keep the reply's bytes with the claim."""
-    result = session.execute(_ANSWER, {**key_of(call), "answer": reply})
-    assert result.rowcount == 1, "the claim is the transaction's own, and it is answered once"  # type: ignore[attr-defined]  # an update's result has it
+    """Keep the reply's bytes with the claim, at the transaction's end."""
+    sql_batch.later(session, _ANSWER, {**key_of(call), "answer": reply})
 
 
 def key_of(call: Call) -> dict[str, str | UUID]:

@@ -11,17 +11,18 @@ inserted. `emit` therefore flushes the session first; SQLAlchemy would otherwise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+import orjson
 import protovalidate
 from google.protobuf.message import Message
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
-from chassis import telemetry
+from chassis import sql_batch, telemetry
 from chassis.ids import new_id
 from kelola.type.v1 import options_pb2
 
@@ -89,23 +90,41 @@ def emit_all(session: Session | Connection, events: Iterable[object]) -> list[UU
     # One statement, in which the rows are numbered in the order given.
     for start in range(0, len(rows), _ROWS_MAX):
         part = rows[start : start + _ROWS_MAX]
-        session.execute(_INSERT, {name: [row[name] for row in part] for name in part[0]})
+        values = {"bodies": b"".join(row["body"] for row in part), "rows": _heads(part)}
+        if isinstance(session, Session):
+            sql_batch.later(session, _INSERT, values)
+        else:
+            session.execute(_INSERT, values)
     return [row["event_id"] for row in rows]
 
 
 _ROWS_MAX = 1_000
 
+# The bodies come as one run of bytes, each with its place in it, and all else as JSON: as arrays they cost ten times as
+# much in the making.
 _INSERT = text(
     """
     insert into outbox (event_id, type, topic, key, agency_id, sequence, body, traceparent)
-    select event_id, type, topic, key, agency_id, sequence, body, traceparent
-    from unnest(cast(:event_id as uuid[]), cast(:type as text[]), cast(:topic as text[]), cast(:key as text[]),
-                cast(:agency_id as uuid[]), cast(:sequence as bigint[]), cast(:body as bytea[]),
-                cast(:traceparent as text[]))
-         with ordinality as event (event_id, type, topic, key, agency_id, sequence, body, traceparent, nth)
+    select event_id, type, topic, key, agency_id, sequence,
+           substring(cast(:bodies as bytea) from starts_at for length), traceparent
+    from rows from (json_to_recordset(cast(:rows as json))
+                    as (event_id uuid, type text, topic text, key text, agency_id uuid, sequence bigint,
+                        starts_at integer, length integer, traceparent text))
+         with ordinality
+         as event (event_id, type, topic, key, agency_id, sequence, starts_at, length, traceparent, nth)
     order by nth
     """
 )
+
+
+def _heads(rows: Sequence[Mapping[str, Any]]) -> str:
+    """All but the bodies, and where each body stands in their run: 1 is its first byte."""
+    heads, starts_at = [], 1
+    for row in rows:
+        length = len(row["body"])
+        heads.append({**row, "body": None, "starts_at": starts_at, "length": length})
+        starts_at += length
+    return orjson.dumps(heads).decode()
 
 
 def _envelope(event: object) -> Envelope:

@@ -48,6 +48,8 @@ _LOCK_EVERY_SECONDS = 0.5
 _KNOCK_SECONDS = 1.0
 # The pause doubles from the first to the second while nothing happens.
 _IDLE_FIRST_SECONDS, _IDLE_LAST_SECONDS = 0.01, 0.1
+# A pass costs nearly the same for one row as for a hundred: after a short one the next waits for more to come.
+_MANY, _GATHER_SECONDS = 200, 0.025
 _CHECK_EVERY_SECONDS = 2.0
 _FLUSH_SECONDS = 3.0
 _HEAD_EVERY_SECONDS = 600.0
@@ -186,8 +188,11 @@ class Relay:
             worked = self._chain(connection)
             worked += self._pass(connection)
             self._housekeep(connection)
-            if worked:
+            if worked >= _MANY:
                 pause = _IDLE_FIRST_SECONDS
+            elif worked:
+                pause = _IDLE_FIRST_SECONDS
+                stop.wait(_GATHER_SECONDS)
             else:
                 stop.wait(pause)
                 pause = min(pause * 2, _IDLE_LAST_SECONDS)
