@@ -81,11 +81,12 @@ def shared_tables(op: Any, service: str) -> None:
     shared_schema.create(op, service)
 
 
-def run(settings: ServiceSettings, base: type[SQLModel], *, migrations: Path | None = None) -> None:
+def run(settings: ServiceSettings, base: type[SQLModel], *, migrations: Path | None = None, to: str = "head") -> None:
     """Bring the service's database to the newest revision; safe to run several times at once.
 
     The roles are made when they are missing and the connecting role may make roles. `migrations` is the folder of
-    revisions; the default is `migrations/` beside the module that defines `base`.
+    revisions; the default is `migrations/` beside the module that defines `base`. `to` is the revision to stop at: what
+    a later one does to books is tried on books of the one before it.
     """
     if settings.database_owner_url is None:
         raise ValueError("set KELOLA_DATABASE_OWNER_URL: migrations run as the database's owner")
@@ -105,7 +106,7 @@ def run(settings: ServiceSettings, base: type[SQLModel], *, migrations: Path | N
                 config.set_main_option("path_separator", "newline")
                 config.set_main_option("version_locations", str(folder).replace("%", "%%"))
                 config.attributes.update(connection=connection, metadata=base.metadata)
-                command.upgrade(config, "head")
+                command.upgrade(config, to)
                 connection.commit()
             finally:
                 connection.rollback()

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from opentelemetry import context as otel_context
@@ -254,6 +254,7 @@ def configure_logging(settings: ServiceSettings) -> None:
         root.removeHandler(old)
     handler.kelola = True  # type: ignore[attr-defined]  # our own mark on it
     root.addHandler(handler)
+    _behind.handler = handler
     root.setLevel(settings.log_level)
     for noisy in ("kafka", "nameko", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -287,6 +288,9 @@ class _Behind:
         self._lines: queue.SimpleQueue[dict[str, Any] | threading.Event] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        # Whose stream the lines go to: the loggers' own. It may be another than sys.stderr by the time of the write: a
+        # test runner takes that back between tests, and a line written just then would stand among its own.
+        self.handler: logging.StreamHandler[TextIO] | None = None
 
     def put(self, line: dict[str, Any]) -> None:
         if self._thread is None:
@@ -324,11 +328,12 @@ class _Behind:
                     if isinstance(one, threading.Event):
                         one.set()
 
-    @staticmethod
-    def _write(lines: list[dict[str, Any]]) -> None:
+    def _write(self, lines: list[dict[str, Any]]) -> None:
         if lines:
-            sys.stderr.write("".join(json.dumps(_mask(None, "", line)) + "\n" for line in lines))
-            sys.stderr.flush()
+            known = None if self.handler is None else self.handler.stream
+            stream = sys.stderr if known is None or known.closed else known
+            stream.write("".join(json.dumps(_mask(None, "", line)) + "\n" for line in lines))
+            stream.flush()
 
 
 _behind = _Behind()

@@ -1,4 +1,7 @@
-"""A contract of three years: only the current year's slice binds a line, the next one is the first act of its year."""
+"""A contract of three years: only the current year's slice binds a line, the next one is the first act of its year.
+
+The bills of a year are against its slice: the terms that were registered with the first one take the next one in.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from kelola.finance.v1 import budget_years_pb2, budget_years_pb2_grpc
 _YEARS = budget_years_pb2_grpc.MultiYearServiceStub
 # Whole rupiah by year, the first year's first; the price is their sum.
 SLICES = (3_000_000_000, 4_000_000_000, 2_000_000_000)
+# What is built of the second slice in that year's first days.
+RUNNING = 1_500_000_000
 
 
 def authorise(year: Year) -> tuple[Contract, str, list[dict[str, Any]]]:
@@ -64,8 +69,10 @@ def authorise(year: Year) -> tuple[Contract, str, list[dict[str, Any]]]:
     return contract, approved.name, _slices(approved)
 
 
-def opened(year: Year, name: str) -> list[dict[str, Any]]:
-    """The slices once the second year's budget is in force; DemoStopped when its slice was not bound with it."""
+def opened(year: Year, contract: Contract, name: str) -> tuple[Contract, list[dict[str, Any]]]:
+    """The contract as its bills of the second year name it, and the slices; DemoStopped when its slice was not bound
+    when that year's budget came into force.
+    """
     found = year.government.read(
         _YEARS,
         "GetMultiYearAuthorisation",
@@ -74,7 +81,8 @@ def opened(year: Year, name: str) -> list[dict[str, Any]]:
     )
     if not found.slices[1].HasField("obligated_on"):
         raise DemoStopped(f"the slice of {cast.NEXT_YEAR} is not bound: {found.slices[1].exception}")
-    return _slices(found)
+    second = replace(contract, price=SLICES[1], document_line_id=found.slices[1].document_line_id)
+    return second, _slices(found)
 
 
 def _slices(authorisation: Any) -> list[dict[str, Any]]:

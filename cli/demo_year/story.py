@@ -235,11 +235,15 @@ class _Life:
         self.act("September to November closed", ending.close_months(self.year, [9, 10, 11]))
 
     def in_the_new_year(self) -> list[str]:
-        """The second year opened, the first one ended; what is carried is billed and paid. The year ends' names."""
+        """The second year opened, the first one ended; what is carried and the second slice are billed and paid.
+
+        The names of the year ends.
+        """
         self.platform.turn_to(cast.NEW_YEAR)
         year, on = cast.NEXT_YEAR, date(cast.NEXT_YEAR, 1, 12)
         self.act("The second year's budget in force (DPA)", ending.open_the_second_year(self.year))
-        self.act("Its slice is bound before anybody else", spanning.opened(self.year, self.mosque_years))
+        self.mosque, rows = spanning.opened(self.year, self.mosque, self.mosque_years)
+        self.act("Its slice is bound before anybody else", rows)
         ended = ending.end_the_budget(self.year)
         self.act("The budget year ends: paid, lapsed, carried", [_without(row, "name") for row in ended])
         self.act("December closed", ending.close_months(self.year, [12]))
@@ -248,7 +252,9 @@ class _Life:
         rest = self._advice.price - 2_000_000_000
         claim, row = contracting.bill(self.year, self._advice, rest, number=2, on=on, final=True)
         self.act("What was carried is billed in the second year", [row])
-        self.act("And paid there", self.bank.pay([claim], on=date(year, 1, 13)))
+        running, row = contracting.bill(self.year, self.mosque, spanning.RUNNING, number=2, on=on)
+        self.act("A running bill of the second slice certified", [row])
+        self.act("And both paid there", self.bank.pay([claim, running], on=date(year, 1, 13)))
         return [row["name"] for row in ended]
 
     # --- who is in them --------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from chassis.clock import Clock
 from chassis.committer import Committer
 from chassis.database import Database
 from chassis.retention import RetentionEntrypoints
+from services.finance.approval.changes.entrypoints import ApprovalRuleEntrypoints
 from services.finance.approval.entrypoints import ApprovalEntrypoints
 from services.finance.attachments.entrypoints import AttachmentEntrypoints
 from services.finance.billing.entrypoints import BillingEntrypoints
@@ -27,6 +28,7 @@ from services.finance.documents.entrypoints import DocumentStatusEntrypoints, Ro
 from services.finance.imprest.entrypoints import ImprestEntrypoints
 from services.finance.jobs.entrypoints import JobEntrypoints
 from services.finance.ledger.entrypoints import LedgerEntrypoints, post_group
+from services.finance.ledger.interfund.entrypoints import InterfundEntrypoints
 from services.finance.ledger.joint.entrypoints import JointEntryEntrypoints
 from services.finance.ledger.rates.entrypoints import RateEntrypoints
 from services.finance.ledger.schedule.entrypoints import ScheduleEntrypoints
@@ -55,6 +57,7 @@ class FinanceService(
     ClosingEntrypoints,
     LedgerEntrypoints,
     JointEntryEntrypoints,
+    InterfundEntrypoints,
     AttachmentEntrypoints,
     ScheduleEntrypoints,
     RateEntrypoints,
@@ -82,6 +85,7 @@ class FinanceService(
     BillingEntrypoints,
     ImprestEntrypoints,
     ApprovalEntrypoints,
+    ApprovalRuleEntrypoints,
     JobEntrypoints,
     DocumentStatusEntrypoints,
     TreasuryEntrypoints,

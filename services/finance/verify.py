@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from chassis.told import Told, compare, numbered, told, versions, versions_that_were
 from chassis.verify import Findings, Problem, together
+from services.finance.approval import verify as approval
 from services.finance.attachments import verify as attachments
 from services.finance.billing import verify as billing
 from services.finance.budget import verify as budget
@@ -15,6 +16,7 @@ from services.finance.budget.preparation import verify as preparation
 from services.finance.documents import verify as documents
 from services.finance.imprest import verify as imprest
 from services.finance.ledger import verify as ledger
+from services.finance.ledger.interfund import verify as interfund
 from services.finance.ledger.joint import verify as joint
 from services.finance.ledger.yearend import verify as year_end
 from services.finance.payables import verify as payables
@@ -103,6 +105,7 @@ TOLD = (
     versions(f"{_EVENTS}CombinationRuleChanged", table="combination_rule", key="combination_rule_id"),
     versions(f"{_EVENTS}BudgetCeilingChanged", table="budget_ceiling", key="budget_ceiling_id"),
     versions(f"{_EVENTS}BudgetRequestChanged", table="budget_request", key="budget_request_id"),
+    versions(f"{_EVENTS}ApprovalRulesChanged", table="approval_rule_change", key="approval_rule_change_id"),
     versions(f"{_EVENTS}BudgetControlChanged", table="budget_control_change", key="budget_control_change_id"),
     told(f"{_EVENTS}FundsWentOverLimit", "funds_over_limit", "document_id", born="funds_over_limit_id"),
     told(
@@ -178,7 +181,8 @@ def effects(connection: Connection) -> Findings:
 
 # What holds agency by agency, so that it can be asked behind the agency wall (jobs/proving.py).
 PROOFS_OF_AN_AGENCY = (
-    *(ledger.problems, year_end.problems, budget.problems, foreign.problems, controls.problems, preparation.problems),
+    *(ledger.problems, interfund.problems, year_end.problems, budget.problems, foreign.problems, controls.problems),
+    preparation.problems,
     *(payables.problems_of_an_agency, billing.problems, imprest.problems, documents.problems),
 )
 
@@ -189,6 +193,7 @@ def problems(connection: Connection) -> list[Problem]:
         *ledger.problems(connection),
         *year_end.problems(connection),
         *joint.problems(connection),
+        *interfund.problems(connection),
         *attachments.problems(connection),
         *budget.problems(connection),
         *foreign.problems(connection),
@@ -199,4 +204,5 @@ def problems(connection: Connection) -> list[Problem]:
         *imprest.problems(connection),
         *treasury.problems(connection),
         *documents.problems(connection),
+        *approval.problems(connection),
     ]

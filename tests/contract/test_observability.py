@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -191,11 +192,15 @@ def test_the_gateway_takes_traces_metrics_and_logs_where_the_chart_sends_them():
     assert door == f"0.0.0.0:{values['networkPolicy']['collectorPort']}"
 
 
-def test_the_node_collector_reads_the_fields_of_our_log_lines(capfd):
+def test_the_node_collector_reads_the_fields_of_our_log_lines(capfd, monkeypatch):
     from opentelemetry.sdk.trace import TracerProvider
 
     from chassis import telemetry
 
+    # This test's stderr ends with it; services of the same process go on writing to the place that they were given.
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(telemetry._behind, "handler", None)
     (parser,) = [one for one in _yaml("collector-node.yaml")["receivers"]["filelog"]["operators"] if "timestamp" in one]
     wanted = {
         parser["timestamp"]["parse_from"],

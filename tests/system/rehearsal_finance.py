@@ -13,7 +13,7 @@ from cli.demo import cast
 from cli.demo.budgeting import FUND
 from cli.demo.employment import accounts_by_component
 from cli.load import published_budget
-from kelola.finance.v1 import account_pb2, budget_pb2, fiscal_calendar_pb2, ledger_pb2
+from kelola.finance.v1 import account_pb2, budget_pb2, fiscal_calendar_pb2, interfund_pb2, ledger_pb2
 from tests.system.rehearsal import TODAY, YEAR, Company, decimal, rupiah
 
 UNIT = "UJI.1"
@@ -277,6 +277,7 @@ def _journals(company: Company) -> None:
     company.read(
         ledger_pb2.GetTrialBalanceRequest(agency_id=agency_id, basis=account_pb2.BASIS_ACCRUAL, page_size=3), by=by
     )
+    company.read(interfund_pb2.ListInterfundDebtsRequest(agency_id=agency_id, page_size=3), by=by)
     company.read(
         ledger_pb2.ListAccountStatementRequest(
             agency_id=agency_id,

@@ -39,7 +39,6 @@ _COMMON = {
     "finance.combination_rule.": "one set of rules about the chart for all",
     "finance.code_succession.": "one chart follows another for all",
     "finance.reporting_class.": "one chart, and what it is in statistics, for all",
-    "finance.approval_rule.": "one approval matrix for all",
     "finance.exchange_rate.": "one set of rates for all",
     "finance.virement_rule.": "one law of virement for all",
     "identity.agency.read": "how governments are organised is public",
@@ -268,6 +267,8 @@ def test_nobody_checks_what_he_made(lived):
         "SplitInvoice",
         "ApproveBudgetControlChange",
         "RejectBudgetControlChange",
+        "ApproveApprovalRuleChange",
+        "RejectApprovalRuleChange",
     }
     assert {one.code for one in said.values()} <= {_DENIED, grpc.StatusCode.FAILED_PRECONDITION}, said
     # Refused because of the person, not because a role is missing.

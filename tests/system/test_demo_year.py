@@ -139,8 +139,10 @@ def test_f5_and_f6_what_is_expended_is_owed_and_what_is_paid_is_realised(told):
         )
     # The retention of the building, 5 % of 6 000 000 000, is owed until its maintenance ends.
     assert _amount(by_unit[year_cast.HEALTH]["owed"]) == 300_000_000
-    # What rupiah and dollars paid in the first year, the first slice of the contract of three years, the second year.
-    assert _amount(by_unit[year_cast.HEALTH]["realised"]) == 7_827_945_000 + 15_350_000 + 3_000_000_000 + 2_000_000_000
+    # What rupiah and dollars paid in the first year, the first slice of the contract of three years; in the second year
+    # the rest of the advice, and what is built of the second slice.
+    first, second = 7_827_945_000 + 15_350_000 + 3_000_000_000, 2_000_000_000 + 1_500_000_000
+    assert _amount(by_unit[year_cast.HEALTH]["realised"]) == first + second
 
 
 def test_f7_the_year_ends_as_paid_lapsed_and_carried_and_what_is_carried_out_is_carried_in(told):
@@ -209,10 +211,11 @@ def test_a_rejected_payment_opens_its_payable_again_and_is_paid_by_a_new_order(t
 
 def test_what_was_carried_is_billed_and_paid_in_the_second_year(told):
     advice = told.line(2026, "5.1.02.02.08.0018")
-    (paid,) = told.act("And paid there")
+    paid, _ = told.act("And both paid there")
 
     assert (advice["carried_in"], advice["obligated"], advice["paid"]) == (2_000_000_000, 0, 2_000_000_000)
     assert (paid["status"], paid["order"].endswith("/2026")) == ("DEBITED", True)
+    assert _amount(paid["gross"]) == 2_000_000_000
 
 
 def test_foreign_balances_follow_the_rate_of_each_months_end(told):
@@ -272,7 +275,30 @@ def test_n6_the_second_years_slice_of_a_contract_of_three_years_is_bound_when_th
         (2027, ""),
     ]
     assert [_amount(rows[0]["future"]) for rows in (signed, opened)] == [6_000_000_000, 2_000_000_000]
-    assert (mosque["obligated"], mosque["carried_in"]) == (4_000_000_000, 0)
+    assert mosque["obligated"] + mosque["paid"] == 4_000_000_000
+    assert mosque["carried_in"] == 0
+    assert told.line(2025, "5.2.03.01.01.0008")["paid"] == 3_000_000_000
+
+
+def test_a_running_bill_of_the_second_slice_is_certified_and_paid_in_its_year(told):
+    (bill,) = told.act("A running bill of the second slice certified")
+    _, paid = told.act("And both paid there")
+    mosque = told.line(2026, "5.2.03.01.01.0008")
+
+    # A guarantee stands for retention, and no advance was paid: all of it is claimed.
+    assert [_amount(bill[name]) for name in ("gross", "recovered", "retained", "claimed")] == [
+        1_500_000_000,
+        0,
+        0,
+        1_500_000_000,
+    ]
+    assert (paid["status"], paid["order"].endswith("/2026")) == ("DEBITED", True)
+    # 1.5 % of income tax is withheld at the order; expenditure stays gross.
+    assert (_amount(paid["gross"]), _amount(paid["net"])) == (1_500_000_000, 1_477_500_000)
+    buckets = [mosque[name] for name in ("reserved", "obligated", "advanced", "expended", "ordered", "paid")]
+    assert buckets == [0, 2_500_000_000, 0, 0, 0, 1_500_000_000]
+    assert mosque["available"] == mosque["revised"] - 4_000_000_000
+    # The first slice is as it was.
     assert told.line(2025, "5.2.03.01.01.0008")["paid"] == 3_000_000_000
 
 

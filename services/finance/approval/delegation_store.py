@@ -33,7 +33,7 @@ def delegation(session: Session, approval_delegation_id: UUID, *, lock: bool = F
 def end_delegation(session: Session, approval_delegation_id: UUID, at: datetime) -> None:
     """End a delegation before its last day."""
     session.execute(
-        text("update approval_delegation set ended_at = :at where approval_delegation_id = :id and ended_at is null"),
+        text("update approval_delegation set ended_at = :at where approval_delegation_id = :id"),
         {"id": approval_delegation_id, "at": at},
     )
 

@@ -149,15 +149,19 @@ def check_form(rule: Rule, field_name: str, *, deciders: Collection[str]) -> Non
         )
 
 
-def ended(rule: Rule, valid_to: date) -> Rule:
-    """The rule, taken by no document from `valid_to` on. Refused for one that ends on that day or before already."""
+def ended(rule: Rule, valid_to: date, field_name: str) -> Rule:
+    """The rule, taken by no document from `valid_to` on. Refused for one that ends on that day or before already.
+
+    `field_name` is where the day stands in the request.
+    """
     if rule.valid_to is not None and rule.valid_to <= valid_to:
         raise ApprovalRuleEnded(
-            f"the rule has ended on {rule.valid_to}; make a new one for later days",
-            metadata={"valid_to": str(rule.valid_to)},
+            f"rule {rule.approval_rule_id} has ended on {rule.valid_to}; make a new one for later days",
+            metadata={"approval_rule_id": str(rule.approval_rule_id), "valid_to": str(rule.valid_to)},
         )
-    if valid_to <= rule.valid_from:
-        raise InvalidArgument.field("valid_to", f"not after the rule's first day {rule.valid_from}")
+    # On its first day it is taken by no document at all: so a rule that was a mistake is put right.
+    if valid_to < rule.valid_from:
+        raise InvalidArgument.field(field_name, f"{valid_to} is before the rule's first day {rule.valid_from}")
     return replace(rule, valid_to=valid_to)
 
 

@@ -11,10 +11,9 @@ from chassis.paging import Page
 from chassis.wire import from_date, optional_uuid, to_uuid
 from kelola.finance.v1 import approval_pb2
 from services.finance.approval import delegation_store as delegations
-from services.finance.approval import store, usecases, wire
+from services.finance.approval import rule_store, store, usecases, wire
 from services.finance.approval.domain import Act
 from services.finance.documents import usecases as documents
-from services.finance.documents.domain import DECIDE
 from services.finance.jobs import usecases as jobs
 from services.finance.payables.wire import status_filter
 
@@ -28,34 +27,14 @@ class ApprovalEntrypoints:
 
     db: Any
     clock: Any
-    roles_of: Any
 
     # --- the matrix --------------------------------------------------------------------------------------------
-
-    @rpc(APPROVAL)
-    def batch_create_approval_rules(self, request, call):
-        rules = [wire.new_rule(rule, f"approval_rules[{nth}]") for nth, rule in enumerate(request.approval_rules)]
-        with self.db.begin(call) as work:
-            added = usecases.add_rules(work.session, rules, deciders=self.roles_of(DECIDE))
-            work.reply(
-                approval_pb2.BatchCreateApprovalRulesResponse(
-                    approval_rules=[wire.rule_message(rule) for rule in added]
-                )
-            )
-        return work.answer
-
-    @rpc(APPROVAL)
-    def end_approval_rule(self, request, call):
-        with self.db.begin(call) as work:
-            rule = usecases.end_rule(work.session, wire.rule_id(request.name), from_date(request.valid_to, "valid_to"))
-            work.reply(approval_pb2.EndApprovalRuleResponse(approval_rule=wire.rule_message(rule)))
-        return work.answer
 
     @rpc(APPROVAL)
     def list_approval_rules(self, request, call):
         page = Page.of(request, {})
         with self.db.read(call) as session:
-            found = store.rules_page(session, after=page.after, limit=page.size + 1)
+            found = rule_store.rules_page(session, after=page.after, limit=page.size + 1)
         shown = found[: page.size]
         last = [shown[-1].document_kind.value, shown[-1].step_number, shown[-1].approval_rule_id] if shown else []
         return approval_pb2.ListApprovalRulesResponse(

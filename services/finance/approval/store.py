@@ -1,17 +1,16 @@
-"""SQL of the approval matrix, of routes and of delegations."""
+"""SQL of routes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlmodel import Session
 
-from chassis.errors import NotFound
 from chassis.ids import new_id
 from chassis.money import Money
 from services.finance.approval.domain import (
@@ -20,110 +19,13 @@ from services.finance.approval.domain import (
     Decision,
     DocumentKind,
     Route,
-    Rule,
     Step,
     StepStatus,
     Subject,
 )
-from services.finance.approval.nodes import Node
-from services.finance.classification.segments import Segment
 
-_CONTENT = (
-    *("document_kind", "step_number", "role", "amount_currency", "amount_from_minor"),
-    *("node_segments", "node_codes", "valid_from"),
-)
 # How an act on a step is called in the document's history.
 _ACTS = {Act.APPROVE: "ApproveStep", Act.REJECT: "RejectStep", Act.ESCALATE: "EscalateStep"}
-
-
-def add_rule(session: Session, values: Mapping[str, Any]) -> UUID:
-    """Add a rule, or find the one with the same content; its id."""
-    columns = ", ".join(values)
-    places = ", ".join(f":{name}" for name in values)
-    same = " and ".join(f"{name} = :{name}" for name in _CONTENT)
-    session.execute(
-        text(
-            f"insert into approval_rule ({columns}) values ({places})"  # noqa: S608
-            f" on conflict ({', '.join(_CONTENT)}) do nothing"
-        ),
-        dict(values),
-    )
-    found = session.execute(text(f"select approval_rule_id from approval_rule where {same}"), dict(values))  # noqa: S608
-    rule_id: UUID = found.scalar_one()
-    return rule_id
-
-
-def rule(session: Session, approval_rule_id: UUID, *, lock: bool = False) -> Rule:
-    """One rule, locked if asked; NOT_FOUND."""
-    query = f"select * from approval_rule where approval_rule_id = :id {'for update' if lock else ''}"  # noqa: S608
-    row = session.execute(text(query), {"id": approval_rule_id}).first()
-    if row is None:
-        raise NotFound.resource("approval rule", approval_rule_id)
-    return _rule_of(row)
-
-
-def end_rule(session: Session, ended: Rule) -> None:
-    """Write a rule's last day."""
-    session.execute(
-        text("update approval_rule set valid_to = :valid_to where approval_rule_id = :id"),
-        {"id": ended.approval_rule_id, "valid_to": ended.valid_to},
-    )
-
-
-def rules_on(session: Session, kind: DocumentKind, on: date) -> list[Rule]:
-    """The rules for a kind of document on a day."""
-    rows = session.execute(
-        text(
-            "select * from approval_rule where document_kind = :kind and valid_from <= :on"
-            " and (valid_to is null or :on < valid_to)"
-        ),
-        {"kind": kind.value, "on": on},
-    )
-    return [_rule_of(row) for row in rows]
-
-
-def rules_page(session: Session, *, after: tuple[Any, ...] | None, limit: int) -> list[Rule]:
-    """Rules by kind of document, step and id."""
-    rows = session.execute(
-        text(
-            """
-            select * from approval_rule
-            where cast(:id as uuid) is null
-               or (document_kind, step_number, approval_rule_id) > (:kind, :step, cast(:id as uuid))
-            order by document_kind, step_number, approval_rule_id limit :limit
-            """
-        ),
-        {
-            "kind": after[0] if after else "",
-            "step": after[1] if after else 0,
-            "id": after[2] if after else None,
-            "limit": limit,
-        },
-    )
-    return [_rule_of(row) for row in rows]
-
-
-def _rule_of(row: Row[Any]) -> Rule:
-    return Rule(
-        approval_rule_id=row.approval_rule_id,
-        document_kind=DocumentKind(row.document_kind),
-        step_number=row.step_number,
-        display_name=row.display_name,
-        role=row.role,
-        approvers=row.approvers,
-        amount_from=Money(row.amount_from_minor, row.amount_currency),
-        nodes=frozenset(
-            Node(Segment(segment), code) for segment, code in zip(row.node_segments, row.node_codes, strict=True)
-        ),
-        deadline_days=row.deadline_days,
-        escalation_role=row.escalation_role,
-        legal_source=row.legal_source,
-        valid_from=row.valid_from,
-        valid_to=row.valid_to,
-    )
-
-
-# --- routes ----------------------------------------------------------------------------------------------------------
 
 
 def insert_route(session: Session, route: Route) -> None:

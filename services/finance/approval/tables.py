@@ -21,7 +21,8 @@ def _optional_uuid() -> UUID | None:
     return Field(default=None, sa_type=Uuid, nullable=True)
 
 
-def _texts() -> list[str]:
+def texts_field() -> list[str]:
+    """An array of texts."""
     return Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload,no-any-return]  # SQLModel's stub knows classes only
 
 
@@ -52,13 +53,15 @@ class ApprovalRuleRow(FinanceTable, table=True):
     approvers: int
     amount_currency: str = Field(sa_type=Text)
     amount_from_minor: int = minor_field()
-    node_segments: list[str] = _texts()
-    node_codes: list[str] = _texts()
+    node_segments: list[str] = texts_field()
+    node_codes: list[str] = texts_field()
     deadline_days: int
     escalation_role: str = Field(sa_type=Text)
     legal_source: str = Field(sa_type=Text)
     valid_from: date
     valid_to: date | None = Field(default=None, nullable=True)
+    # The document that brought it; null for one from before rules were made by two persons.
+    approval_rule_change_id: UUID | None = _optional_uuid()
 
 
 class ApprovalRow(FinanceTable, table=True):

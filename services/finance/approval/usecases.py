@@ -16,7 +16,7 @@ from chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from chassis.ids import new_id
 from chassis.money import Money
 from services.finance.approval import delegation_store as delegations
-from services.finance.approval import domain, events, node_store, store
+from services.finance.approval import domain, events, node_store, rule_store, store
 from services.finance.approval.domain import (
     Act,
     ApprovalStatus,
@@ -28,8 +28,7 @@ from services.finance.approval.domain import (
     Subject,
 )
 from services.finance.approval.nodes import Line
-from services.finance.classification.segment_store import check_known
-from services.finance.classification.store import lock_classification
+from services.finance.classification.store import functional_currencies
 from services.finance.ledger.rates import usecases as rates
 from services.finance.ledger.rates.domain import functional_amount
 
@@ -50,55 +49,10 @@ class DelegationNotYours(FailedPrecondition):
     reason = "DELEGATION_NOT_YOURS"
 
 
-# --- the matrix ------------------------------------------------------------------------------------------------------
+class DelegationEnded(FailedPrecondition):
+    """The delegation was ended already, by one of the two."""
 
-
-def add_rules(session: Session, rules: Sequence[Rule], *, deciders: Collection[str]) -> list[Rule]:
-    """Add rules, all or none; one that is there with the same content is taken as it is.
-
-    SEGMENT_UNKNOWN for a node that is not in its tree on the rule's first day, APPROVAL_NODE_CYCLIC for one that has no
-    place there.
-    """
-    # Whoever changes the chart at this moment is waited for: what is checked here still holds at the commit.
-    lock_classification(session)
-    for nth, one in enumerate(rules):
-        domain.check_form(one, f"approval_rules[{nth}]", deciders=deciders)
-    check_known(session, {(node.segment, node.code, one.valid_from) for one in rules for node in one.nodes})
-    added = []
-    for one in rules:
-        trees = node_store.trees(session, one.nodes, one.valid_from)
-        nodes = sorted(one.nodes, key=lambda node: node.segment.value)
-        for node in nodes:
-            trees.check_acyclic(node)
-        rule_id = store.add_rule(
-            session,
-            {
-                "approval_rule_id": one.approval_rule_id,
-                "document_kind": one.document_kind.value,
-                "step_number": one.step_number,
-                "display_name": one.display_name,
-                "role": one.role,
-                "approvers": one.approvers,
-                "amount_currency": one.amount_from.currency,
-                "amount_from_minor": one.amount_from.minor,
-                "node_segments": [node.segment.value for node in nodes],
-                "node_codes": [node.code for node in nodes],
-                "deadline_days": one.deadline_days,
-                "escalation_role": one.escalation_role,
-                "legal_source": one.legal_source,
-                "valid_from": one.valid_from,
-                "valid_to": one.valid_to,
-            },
-        )
-        added.append(store.rule(session, rule_id))
-    return added
-
-
-def end_rule(session: Session, approval_rule_id: UUID, valid_to: date) -> Rule:
-    """End a rule; documents that took it keep their route. One that has ended is not brought back by a later end."""
-    known = store.rule(session, approval_rule_id, lock=True)
-    store.end_rule(session, domain.ended(known, valid_to))
-    return store.rule(session, approval_rule_id)
+    reason = "DELEGATION_ENDED"
 
 
 # --- what a document does with its route -----------------------------------------------------------------------------
@@ -108,10 +62,16 @@ def begin(session: Session, subject: Subject, *, at: datetime, on: date | None =
     """Give a new document its route; none is written when no rule applies.
 
     It takes the rules of the day on which it is made and, where it carries a day of its own (`on`), of that day too:
-    a paper that is dated back or ahead escapes no rule.
+    a paper that is dated back or ahead escapes no rule. An amount in another currency than the agency's books' counts
+    as in `begin_on_lines`.
     """
     days = {at.date(), at.date() if on is None else on}
-    _begin(session, subject, _rules(session, subject.kind, days), days, at)
+    found = _rules(session, subject.kind, days)
+    if found and subject.amount is not None:
+        # What has no budget line, such as a run of payments in dollars, counts by its worth in the agency's books.
+        own = _books_currency(session, subject.agency_id, subject.amount)
+        subject = replace(subject, amount=_counted(session, subject.amount, own, at.date()))
+    _begin(session, subject, found, days, at)
 
 
 def begin_on_lines(
@@ -137,10 +97,9 @@ def begin_on_lines(
     if not found:
         return
     below, currencies = node_store.below(session, budget_line_ids)
-    if amount is not None and currencies and amount.currency not in currencies:
-        own = min(currencies)
-        rate, _ = rates.rate_on(session, currency=amount.currency, functional_currency=own, on=at.date())
-        amount = functional_amount(amount, rate.rate, own)
+    if amount is not None and amount.currency not in currencies:
+        own = min(currencies) if currencies else _books_currency(session, agency_id, amount)
+        amount = _counted(session, amount, own, at.date())
     subject = Subject(kind, document_id, agency_id, amount, below | frozenset(lines), maker_person_id)
     _begin(session, subject, found, days, at)
 
@@ -193,8 +152,21 @@ def renew(
     _tell(session, replace(route, steps=()), route, route.version)
 
 
+def _books_currency(session: Session, agency_id: UUID, amount: Money) -> str:
+    """The currency of the agency's books; the amount's own while it has none."""
+    return functional_currencies(session, [agency_id]).get(agency_id, amount.currency)
+
+
+def _counted(session: Session, amount: Money, own: str, on: date) -> Money:
+    """What an amount is worth in a currency at the middle rate of a day."""
+    if amount.currency == own:
+        return amount
+    rate, _ = rates.rate_on(session, currency=amount.currency, functional_currency=own, on=on)
+    return functional_amount(amount, rate.rate, own)
+
+
 def _rules(session: Session, kind: DocumentKind, days: Collection[date]) -> list[Rule]:
-    found = {rule.approval_rule_id: rule for day in sorted(days) for rule in store.rules_on(session, kind, day)}
+    found = {rule.approval_rule_id: rule for day in sorted(days) for rule in rule_store.rules_on(session, kind, day)}
     return list(found.values())
 
 
@@ -347,6 +319,11 @@ def end_delegation(session: Session, delegation_id: UUID, *, person_id: UUID, at
     row = delegations.delegation(session, delegation_id, lock=True)
     if person_id not in (row.from_person_id, row.to_person_id):
         raise DelegationNotYours("only who gave the role or who has it ends the delegation")
+    if row.ended_at is not None:
+        raise DelegationEnded(
+            f"the delegation was ended at {row.ended_at:%Y-%m-%d %H:%M %Z}; make a new one for later days",
+            metadata={"ended_at": row.ended_at.isoformat()},
+        )
     delegations.end_delegation(session, delegation_id, at)
     agency_id: UUID = row.agency_id
     return agency_id

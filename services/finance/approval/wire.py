@@ -27,11 +27,6 @@ from services.finance.classification.segment_wire import segment, segment_number
 RULES, APPROVALS, DELEGATIONS = "approvalRules", "approvals", "approvalDelegations"
 
 
-def rule_id(name: str) -> UUID:
-    """The id in `approvalRules/{uuid}`."""
-    return resource_id(RULES, name)
-
-
 def document_id(name: str) -> UUID:
     """The document's id in `approvals/{uuid}`."""
     return resource_id(APPROVALS, name)

@@ -28,6 +28,7 @@ DOCUMENTS = {
     "budgetChanges": ("budget_change", "budget_change_id"),
     "budgetOverrides": ("budget_override", "budget_override_id"),
     "budgetRequests": ("budget_request", "budget_request_id"),
+    "approvalRuleChanges": ("approval_rule_change", "approval_rule_change_id"),
     "budgetControlChanges": ("budget_control_change", "budget_control_change_id"),
     "budgetYearEnds": ("budget_year_end", "budget_year_end_id"),
     "multiYearAuthorisations": ("multi_year_authorisation", "multi_year_authorisation_id"),

@@ -102,6 +102,16 @@ def touch_terms(session: Session, contract_id: UUID) -> None:
     )
 
 
+def add_to_price(session: Session, contract_id: UUID, more: int) -> None:
+    """Lines have joined the terms of a contract: the price is the sum of all."""
+    session.execute(
+        text(
+            "update contract_terms set price_minor = price_minor + :more, version = version + 1 where contract_id = :id"
+        ),
+        {"id": contract_id, "more": more},
+    )
+
+
 def lines(session: Session, contract_ids: Collection[UUID]) -> dict[UUID, list[ContractLine]]:
     """The lines of contracts with their sums to date; prepaid is what the bank has debited."""
     found: dict[UUID, list[ContractLine]] = {}

@@ -20,9 +20,11 @@ from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.billing import domain, events, exchange, journals, pack, store
 from services.finance.billing.domain import BilledLine, BillStatus, ContractLine, Guarantee, InBooks, RetentionKind
+from services.finance.billing.store import Obligation
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Item, Key
 from services.finance.budget.foreign.covering import cover
+from services.finance.budget.foreign.held import ForeignActUnsupported
 from services.finance.budget.store import exact
 from services.finance.payables import invoice_store
 from services.finance.payables.domain import Source, different_persons
@@ -96,14 +98,46 @@ def register_terms(session: Session, new: NewTerms, *, person_id: UUID, at: date
     )
     if not is_new:
         raise TermsKnown(f"contract {obligations[0].contract_number} has its terms already")
+    _insert_lines(session, new.agency_id, new.contract_id, obligations)
+    return terms_id
+
+
+def locked_terms(session: Session, contract_id: UUID) -> Row[Any]:
+    """The terms of a contract, locked, with what it obligates by now: a slice that its year's opening has bound since
+    the terms were registered joins their lines and price. NOT_FOUND when the caller does not see the contract.
+
+    What may be prepaid stays the share of the first price: of a contract of several years, of its first slice. It is
+    read here and not told by the opening, which locks budget lines before it could lock terms; bills do it the other
+    way round.
+    """
+    terms = store.lock_terms(session, contract_id)
+    known = {line.document_line_id for line in store.lines(session, [contract_id])[contract_id]}
+    obligations = store.obligations(session, terms.agency_id, contract_id)
+    joining = [one for one in obligations if one.document_line_id not in known]
+    if not joining:
+        return terms
+    for one in joining:
+        if (one.currency, one.functional_currency) != (terms.currency, exchange.books_currency(terms)):
+            raise ForeignActUnsupported(
+                f"contract {terms.contract_number} is paid in {terms.currency} from budget lines in "
+                f"{exchange.books_currency(terms)}, and line {one.document_line_id} is obligated in {one.currency} on "
+                f"one in {one.functional_currency}: pay that line by acceptances and invoices",
+                metadata={"currency": one.currency, "document_line_id": str(one.document_line_id)},
+            )
+    _insert_lines(session, terms.agency_id, contract_id, joining)
+    store.add_to_price(session, contract_id, total(one.price_minor for one in joining))
+    return store.lock_terms(session, contract_id)
+
+
+def _insert_lines(session: Session, agency_id: UUID, contract_id: UUID, obligations: Sequence[Obligation]) -> None:
     store.insert(
         session,
         "contract_line",
         [
             {
-                "contract_id": new.contract_id,
+                "contract_id": contract_id,
                 "document_line_id": one.document_line_id,
-                "agency_id": new.agency_id,
+                "agency_id": agency_id,
                 "budget_line_id": one.budget_line_id,
                 "price_minor": one.price_minor,
                 "billed_minor": 0,
@@ -113,7 +147,6 @@ def register_terms(session: Session, new: NewTerms, *, person_id: UUID, at: date
             for one in obligations
         ],
     )
-    return terms_id
 
 
 @dataclass(frozen=True)
@@ -370,7 +403,7 @@ def reject(session: Session, bill_id: UUID, *, explanation: str, person_id: UUID
 
 
 def _terms_of(session: Session, contract_id: UUID, agency_id: UUID) -> Row[Any]:
-    terms = store.lock_terms(session, contract_id)
+    terms = locked_terms(session, contract_id)
     if terms.agency_id != agency_id:
         raise InvalidArgument.field("agency_id", f"contract {terms.contract_number} is another agency's")
     return terms

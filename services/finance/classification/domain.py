@@ -59,6 +59,12 @@ class ParentUnknown(FailedPrecondition):
     reason = "PARENT_UNKNOWN"
 
 
+class ClassificationCycle(FailedPrecondition):
+    """On some day a code would stand above itself: nobody could say what lies under it."""
+
+    reason = "CLASSIFICATION_CYCLE"
+
+
 class AccountNotMapped(FailedPrecondition):
     """The mapping has no account for a role and a budget code on a day."""
 
@@ -239,6 +245,48 @@ def admit(wanted: Sequence[RowT], present: Iterable[RowT]) -> list[tuple[RowT, b
                     metadata={"code": row.key[-1], "parent_code": row.parent_key[-1]},
                 )
     return outcome
+
+
+# What stands directly above a code on a day: the row that says so.
+_Tree = dict[tuple[str, ...], Row]
+
+
+def check_acyclic(added: Sequence[Row], above: Iterable[Row]) -> None:
+    """Refuse rows from which one comes to a code twice on the way up, on whatever day.
+
+    `above` are all rows, of any days, of the added rows' codes and of all codes that stand above them on some day. A
+    code that has ended stands where it last stood, as it does for the rules of the approval matrix. A ring that is
+    there already is no fault of rows that do not stand under it.
+    """
+    new = {id(row) for row in added}
+    by_day: dict[date, list[Row]] = {}
+    for row in (*above, *added):
+        by_day.setdefault(row.valid_from, []).append(row)
+    tree: _Tree = {}
+    for day in sorted(by_day):
+        tree.update({row.key: row for row in by_day[day]})
+        sound: set[tuple[str, ...]] = set()
+        for row in tree.values():
+            if id(row) in new:
+                _climb(row, tree, day, sound)
+
+
+def _climb(row: Row, tree: _Tree, day: date, sound: set[tuple[str, ...]]) -> None:
+    """Go up from a row; `sound` are the codes whose way up is known to end."""
+    way: list[tuple[str, ...]] = []
+    key: tuple[str, ...] | None = row.key
+    while key is not None and key in tree and key not in sound:
+        if key in way:
+            codes = [one[-1] for one in way]
+            ring = [*codes[codes.index(key[-1]) :], key[-1]]
+            raise ClassificationCycle(
+                f"{' '.join(row.key)}: on {day} {key[-1]} would stand above itself ({' < '.join(ring)}); give one of "
+                "these codes another parent, or let its row begin once another one has ended",
+                metadata={"code": row.key[-1], "codes": ",".join(ring[:-1]), "valid_on": str(day)},
+            )
+        way.append(key)
+        key = tree[key].parent_key
+    sound.update(way)
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,45 @@ def dimension_values_by_key(session: Session, keys: Iterable[tuple[str, ...]]) -
     return [_dimension_value(row) for row in rows]
 
 
+def accounts_above(session: Session, accounts: Sequence[Account]) -> list[Account]:
+    """Every row, on whatever days, of these codes and of all that stand above them on some day."""
+    codes = _above(session, "account", [("", code) for a in accounts for code in (a.code, a.parent_code) if code])
+    return accounts_by_code(session, {code for _, code in codes})
+
+
+def dimension_values_above(session: Session, values: Sequence[DimensionValue]) -> list[DimensionValue]:
+    """Every row, on whatever days, of these (kind, code) pairs and of all that stand above them on some day."""
+    keys = _above(
+        session, "dimension_value", [(v.kind, code) for v in values for code in (v.code, v.parent_code) if code]
+    )
+    return dimension_values_by_key(session, keys)
+
+
+# The walk keeps each code once, so a ring that is there already ends it. Codes of accounts have no kind.
+_ABOVE = {
+    table: text(
+        f"""
+        with recursive above (kind, code) as (
+            select w.kind, w.code from unnest(cast(:kinds as text[]), cast(:codes as text[])) w (kind, code)
+            union
+            select a.kind, t.parent_code from above a join {table} t on {key} where t.parent_code <> ''
+        )
+        select kind, code from above
+        """  # noqa: S608  # only constants
+    )
+    for table, key in (("account", "t.code = a.code"), ("dimension_value", "t.kind = a.kind and t.code = a.code"))
+}
+
+
+def _above(session: Session, table: str, keys: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """These (kind, code) pairs and those of all that stand above them on some day."""
+    if not keys:
+        return []
+    asked = sorted(set(keys))
+    rows = session.execute(_ABOVE[table], {"kinds": [kind for kind, _ in asked], "codes": [code for _, code in asked]})
+    return [(row.kind, row.code) for row in rows]
+
+
 def mappings_by_key(session: Session, keys: Iterable[tuple[str, ...]]) -> list[AccountMapping]:
     """Every rule of these (role, prefix) pairs, on whatever days."""
     pair = tuple_(AccountMappingRow.role, AccountMappingRow.expenditure_prefix)

@@ -25,20 +25,24 @@ from services.finance.classification.pack import fiscal_calendar
 
 
 def create_accounts(session: Session, accounts: Sequence[Account]) -> list[tuple[Account, bool]]:
-    """Add accounts, all or none; (account, is it new) in the order given."""
+    """Add accounts, all or none; (account, is it new) in the order given. No code comes to stand above itself."""
     store.lock_classification(session)
     codes = {a.code for a in accounts} | {a.parent_code for a in accounts if a.parent_code}
     outcome = domain.admit(accounts, store.accounts_by_code(session, codes))
-    store.add_accounts(session, [row for row, is_new in outcome if is_new])
+    added = [row for row, is_new in outcome if is_new]
+    domain.check_acyclic(added, store.accounts_above(session, added))
+    store.add_accounts(session, added)
     return outcome
 
 
 def create_dimension_values(session: Session, values: Sequence[DimensionValue]) -> list[tuple[DimensionValue, bool]]:
-    """Add dimension values, all or none; (value, is it new) in the order given."""
+    """Add dimension values, all or none; (value, is it new) in the order given. None comes to stand above itself."""
     store.lock_classification(session)
     keys = {v.key for v in values} | {v.parent_key for v in values if v.parent_key is not None}
     outcome = domain.admit(values, store.dimension_values_by_key(session, keys))
-    store.add_dimension_values(session, [row for row, is_new in outcome if is_new])
+    added = [row for row, is_new in outcome if is_new]
+    domain.check_acyclic(added, store.dimension_values_above(session, added))
+    store.add_dimension_values(session, added)
     return outcome
 
 

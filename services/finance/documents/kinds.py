@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.finance.approval.changes.document import APPROVAL_RULE_CHANGE
 from services.finance.billing.document import BILL
 from services.finance.budget.changes.document import BUDGET_CHANGE
 from services.finance.budget.controls.document import BUDGET_CONTROL_CHANGE
@@ -26,7 +27,7 @@ KINDS: dict[DocumentKind, DocumentType] = {
     one.kind: one
     for one in (
         *(APPROPRIATION, BUDGET_CHANGE, BUDGET_OVERRIDE, BUDGET_CEILING, BUDGET_REQUEST, BUDGET_CONTROL_CHANGE),
-        *(BUDGET_YEAR_END, MULTI_YEAR_AUTHORISATION, FISCAL_PERIOD_REOPENING),
+        *(BUDGET_YEAR_END, MULTI_YEAR_AUTHORISATION, FISCAL_PERIOD_REOPENING, APPROVAL_RULE_CHANGE),
         *(INVOICE, CREDIT_NOTE, BILL, PAYMENT_REQUEST, PAYMENT_ORDER, IMPREST, IMPREST_VOUCHER),
         *(PAYMENT_RUN, PAYMENT_RETURN, PAYEE_ACCOUNT, WITHHOLDING_REMITTANCE, LATE_INTEREST_CHARGE, BANK_CHARGE),
         *(CREDIT_OFFSET, LATE_DELIVERY_PENALTY),

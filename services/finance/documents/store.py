@@ -19,10 +19,10 @@ from services.finance.documents.domain import Deputy, DocumentKind, State
 
 def state(session: Session, document_id: UUID) -> State:
     """Where one document stands; NOT_FOUND when the caller does not see it."""
-    row = session.execute(text("select * from document_state where document_id = :id"), {"id": document_id}).first()
-    if row is None:
+    found = find(session, document_id)
+    if found is None:
         raise NotFound.resource("document", document_id)
-    return _state(row)
+    return found
 
 
 def find(session: Session, document_id: UUID) -> State | None:

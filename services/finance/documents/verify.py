@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from chassis.verify import PROBLEMS_MAX, Problem
 
 # (table, key) of every kind of document, as its own table says where it stands.
-_TABLES = (
+TABLES = (
     ("budget_change", "budget_change_id"),
     ("budget_override", "budget_override_id"),
     ("budget_ceiling", "budget_ceiling_id"),
@@ -31,6 +31,7 @@ _TABLES = (
     ("bank_charge", "bank_charge_id"),
     ("credit_offset", "credit_offset_id"),
     ("late_delivery_penalty", "late_delivery_penalty_id"),
+    ("approval_rule_change", "approval_rule_change_id"),
 )
 
 # D1: a document stands where its own table says.
@@ -92,7 +93,7 @@ _PAST_ITS_ROUTE = """
 def problems(connection: Connection) -> list[Problem]:
     """What does not hold: D1, D2, D3."""
     found: list[Problem] = []
-    queries = [("D1", _ELSEWHERE.format(table=table, key=key)) for table, key in _TABLES]
+    queries = [("D1", _ELSEWHERE.format(table=table, key=key)) for table, key in TABLES]
     for name, query in (*queries, ("D1", _REQUESTS), ("D2", _TWO_PARTS), ("D3", _PAST_ITS_ROUTE)):
         rows = connection.execute(text(f"{query} limit :limit"), {"limit": PROBLEMS_MAX})
         found += [Problem(name, said) for said in rows.scalars()]

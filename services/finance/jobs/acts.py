@@ -20,9 +20,7 @@ from services.finance.jobs.domain import JobDayNotDue, JobKind, Result
 from services.finance.ledger.schedule import usecases as schedule
 from services.finance.ledger.schedule.domain import ScheduledStatus
 from services.finance.payables import exchange
-from services.finance.payables.late import domain as late
-from services.finance.payables.late import pack as late_pack
-from services.finance.payables.late import store as late_store
+from services.finance.payables.late import usecases as late_interest
 
 # Payables of one page of the late list.
 _PAGE = 500
@@ -63,14 +61,12 @@ def _balances(session: Session, agency_id: UUID, due_on: date, person_id: UUID |
 def _late(session: Session, agency_id: UUID, due_on: date, person_id: UUID | None, at: datetime) -> Result:
     count, after = 0, None
     while True:
-        rows = late_store.page(session, agency_id=agency_id, as_of=due_on, after=after, limit=_PAGE)
-        for row in rows:
-            # Raises LATE_INTEREST_RATE_MISSING for the first payable with a day that has no rate.
-            late.interest(row.amount_minor, due_on=row.due_on, until=row.until, rates=late_pack.rates(row.currency))
-        count += len(rows)
-        if len(rows) < _PAGE:
+        # Raises LATE_INTEREST_RATE_MISSING for the first payable with a day that has no rate.
+        found = late_interest.late_payments(session, agency_id=agency_id, as_of=due_on, after=after, limit=_PAGE)
+        count += len(found)
+        if len(found) < _PAGE:
             return Result(count)
-        after = (rows[-1].payable_id,)
+        after = (found[-1].row.payable_id,)
 
 
 def _escalation(session: Session, agency_id: UUID, due_on: date, person_id: UUID | None, at: datetime) -> Result:

@@ -40,6 +40,16 @@ class Basis(Enum):
     ACCRUAL = "ACCRUAL"
 
 
+class FundBalancing(Enum):
+    """How the funds of an entry balance, each by itself: by its lines as given, or by lines that the engine adds."""
+
+    GIVEN = "GIVEN"
+    # What a fund bears for another is owed back to it.
+    DUE = "DUE"
+    # What funds owe one another goes down: it is paid back, or was owed by mistake.
+    SETTLEMENT = "SETTLEMENT"
+
+
 class EntryRejected(InvalidArgument):
     """The entry is wrong whatever the state of the books."""
 
@@ -101,6 +111,8 @@ class Line:
     document_line_id: UUID | None = None
     counterpart_agency_id: UUID | None = None
     functional_currency: str = ""
+    # The other fund of a line between the funds of one agency, whose counterpart agency is then the agency itself.
+    counterpart_fund_code: str = ""
 
     @property
     def amount_minor(self) -> int:
@@ -143,6 +155,8 @@ class JournalEntry:
     auto_reverse: bool = False
     # Files of the agency (SHA-256, hexadecimal) that are attached to it when it is posted.
     attachments: Sequence[str] = ()
+    # GIVEN on every entry that has no line between funds.
+    balancing: FundBalancing = FundBalancing.GIVEN
 
     @property
     def without_funds(self) -> bool:
@@ -245,7 +259,8 @@ def check(entry: JournalEntry, functional_currency: str) -> None:
         shown = Money(checked(difference), currency)
         raise EntryUnbalanced(
             f"basis {basis.value}, fund {fund_code}: debits less credits are {shown}"
-            f"{'' if functional else ' (lines without a functional amount balance in each currency by itself)'}",
+            f"{'' if functional else ' (lines without a functional amount balance in each currency by itself)'}"
+            f"{_pair_offered(entry, functional_currency)}",
             metadata={
                 "basis": basis.value,
                 "fund_code": fund_code,
@@ -253,6 +268,21 @@ def check(entry: JournalEntry, functional_currency: str) -> None:
                 "difference_minor": str(difference),
             },
         )
+
+
+def _pair_offered(entry: JournalEntry, functional_currency: str) -> str:
+    """What a refusal says of an entry by hand whose bases balance over their funds, and its funds do not."""
+    over_all: dict[Basis, int] = defaultdict(int)
+    for (basis, _, _, functional), difference in imbalances(entry.lines, functional_currency):
+        if not functional:
+            return ""
+        over_all[basis] += difference
+    if entry.source_kind != MANUAL or any(over_all.values()):
+        return ""
+    return (
+        "; over all funds they are equal: with fund_balancing the entry is given the lines that say what one fund owes "
+        "another"
+    )
 
 
 def imbalances(lines: Sequence[Line], functional_currency: str) -> list[tuple[tuple[Basis, str, str, bool], int]]:

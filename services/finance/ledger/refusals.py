@@ -78,6 +78,12 @@ class EntryAlreadyReversed(FailedPrecondition):
     reason = "ENTRY_ALREADY_REVERSED"
 
 
+class ReversalWithoutSuccessor(FailedPrecondition):
+    """A code of the entry that is reversed has ended since, and nothing has taken its place."""
+
+    reason = "REVERSAL_WITHOUT_SUCCESSOR"
+
+
 def refusal(reason: str, figures: Mapping[str, Any]) -> KelolaError:
     """The error behind a verdict of the posting statement."""
     return _ERRORS[reason](figures)
@@ -145,11 +151,37 @@ def _funds_unmatched(figures: Mapping[str, Any]) -> KelolaError:
     return FundsUnmatched(text, metadata=_metadata(figures))
 
 
+def _account_unknown(figures: Mapping[str, Any]) -> KelolaError:
+    if "reverses_journal_entry_id" in figures:
+        return _ended(figures, f"account {figures['account_code']}")
+    return AccountUnknown(f"{_line(figures)}: no such account on {figures['on']}", metadata=_metadata(figures))
+
+
+def _dimension_unknown(figures: Mapping[str, Any]) -> KelolaError:
+    code = f"{figures['dimension']} {figures['code']}"
+    if "reverses_journal_entry_id" in figures:
+        return _ended(figures, code)
+    return DimensionUnknown(f"{_line(figures)}: no {code} on {figures['on']}", metadata=_metadata(figures))
+
+
+def _ended(figures: Mapping[str, Any], code: str) -> KelolaError:
+    """What was posted stood on codes that held: a reversal finds one missing only where it ended without successor."""
+    advice = (
+        "a fund has no successor: what one fund owes another is posted between them"
+        if figures.get("dimension") == "FUND"
+        else "name its successor (BatchCreateCodeSuccessions), then reverse again"
+    )
+    return ReversalWithoutSuccessor(
+        f"line {figures['line_no']}: the reversal would stand on {figures['on']}, when {code} of the entry is not in "
+        f"force and has no successor: {advice}; or reverse on a day on which it held, if its period, or the adjustment "
+        "period of its year, still takes it",
+        metadata=_metadata(figures),
+    )
+
+
 _ERRORS: Mapping[str, Callable[[Mapping[str, Any]], KelolaError]] = {
     "PERIOD_CLOSED": _period_closed,
-    "ACCOUNT_UNKNOWN": lambda figures: AccountUnknown(
-        f"{_line(figures)}: no such account on {figures['on']}", metadata=_metadata(figures)
-    ),
+    "ACCOUNT_UNKNOWN": _account_unknown,
     "ACCOUNT_NOT_POSTABLE": lambda figures: AccountNotPostable(
         f"{_line(figures)} is a heading; name an account below it", metadata=_metadata(figures)
     ),
@@ -160,10 +192,7 @@ _ERRORS: Mapping[str, Callable[[Mapping[str, Any]], KelolaError]] = {
     "BASIS_MISMATCH": lambda figures: BasisMismatch(
         f"{_line(figures)} does not belong to the basis {figures['basis']}", metadata=_metadata(figures)
     ),
-    "DIMENSION_UNKNOWN": lambda figures: DimensionUnknown(
-        f"{_line(figures)}: no {figures['dimension']} {figures['code']} on {figures['on']}",
-        metadata=_metadata(figures),
-    ),
+    "DIMENSION_UNKNOWN": _dimension_unknown,
     "COMBINATION_FORBIDDEN": lambda figures: forbidden(
         f"line {figures['line_no']}, account {figures['segments']['ACCOUNT']}", figures
     ),

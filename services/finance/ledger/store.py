@@ -13,7 +13,16 @@ from sqlalchemy import select, text, tuple_
 from sqlmodel import Session
 
 from services.finance.classification.domain import ADJUSTMENT_PERIOD
-from services.finance.ledger.domain import NO_SEGMENTS, Basis, JournalEntry, Line, Segments, Spent
+from services.finance.ledger.domain import (
+    NO_SEGMENTS,
+    Basis,
+    FundBalancing,
+    JournalEntry,
+    Line,
+    Segments,
+    Spent,
+)
+from services.finance.ledger.interfund import store as interfund
 from services.finance.ledger.tables import JournalEntryRow, JournalLineRow
 
 # An entry's lines are read whole, entries by the page; the sum of both bounds what one answer reads.
@@ -53,6 +62,28 @@ def post(session: Session, entries: Sequence[JournalEntry], functional: Mapping[
     rows = session.execute(_POST, {"entries": _json(heads), "lines": _json(lines)}).mappings().all()
     assert len(rows) == len(entries), "the posting statement answers every entry"
     return [RawVerdict(**{**row, "spent": _spent(row["spent"])}) for row in rows]
+
+
+def accounting_days(session: Session, entries: Sequence[JournalEntry]) -> list[date | None]:
+    """The day on which each entry would stand if it were posted now; None where no period takes it.
+
+    The periods stay locked (shared) until the transaction ends, as they do when it is posted: the day holds till then.
+    """
+    heads = [_head(n, entry) for n, entry in enumerate(entries, start=1)]
+    return list(session.execute(_DAYS, {"entries": _json(heads)}).scalars())
+
+
+_DAYS = text(
+    """
+    select v.accounting_on
+    from unnest(posting_periods((
+        select array_agg(e order by e.n)
+        from json_populate_recordset(
+            (null, null, null, null, null, null, null, null, null, '', null, null, false, false, null, false)
+                ::posting_entry, cast(:entries as json)) e))) v
+    order by v.n
+    """
+)
 
 
 def _spent(told: Sequence[Sequence[Any]] | None) -> dict[UUID, Spent]:
@@ -151,9 +182,14 @@ def entries(session: Session, ids: Sequence[UUID], *, known_at: datetime | None 
         .where(JournalLineRow.journal_entry_id.in_(ids))
         .order_by(JournalLineRow.journal_entry_id, JournalLineRow.line_no)
     )
+    rows = list(session.scalars(query))
+    # A line that names its own agency as the other one is between two of its funds (ledger/interfund).
+    between = {row.journal_entry_id for row in rows if row.counterpart_agency_id == row.agency_id}
+    funds = interfund.counterparts(session, sorted(between)) if between else {}
     lines: dict[UUID, list[Line]] = {}
-    for row in session.scalars(query):
-        lines.setdefault(row.journal_entry_id, []).append(_line_of(row))
+    for row in rows:
+        counterpart = funds.get((row.journal_entry_id, row.line_no), "")
+        lines.setdefault(row.journal_entry_id, []).append(_line_of(row, counterpart))
     reversal = JournalEntryRow.reverses_journal_entry_id
     mirrors = select(reversal, JournalEntryRow.journal_entry_id).where(reversal.in_(ids))
     if known_at is not None:
@@ -177,6 +213,7 @@ def entries(session: Session, ids: Sequence[UUID], *, known_at: datetime | None 
                 corrects_id=head.corrects_journal_entry_id,
                 adjusts=head.period_number == ADJUSTMENT_PERIOD,
                 auto_reverse=head.reverse_on is not None,
+                balancing=FundBalancing.DUE if head.journal_entry_id in between else FundBalancing.GIVEN,
             ),
             head.accounting_on,
             head.recorded_at,
@@ -187,7 +224,7 @@ def entries(session: Session, ids: Sequence[UUID], *, known_at: datetime | None 
     ]
 
 
-def _line_of(row: JournalLineRow) -> Line:
+def _line_of(row: JournalLineRow, counterpart_fund_code: str) -> Line:
     functional = (
         None
         if row.functional_debit_minor is None or row.functional_credit_minor is None
@@ -206,6 +243,7 @@ def _line_of(row: JournalLineRow) -> Line:
         funds_movement_id=row.funds_movement_id,
         document_line_id=row.document_line_id,
         counterpart_agency_id=row.counterpart_agency_id,
+        counterpart_fund_code=counterpart_fund_code,
     )
 
 

@@ -17,10 +17,13 @@ from services.finance.budget import store as funds
 from services.finance.budget.domain import User
 from services.finance.budget.overrides import over_limits
 from services.finance.classification import store as classification
+from services.finance.classification.carryover.following import reversals_followed
 from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger import domain, refusals, report_store, store
-from services.finance.ledger.domain import JournalEntry, OverLimit, Posted, Refused, Verdict
+from services.finance.ledger.domain import FundBalancing, JournalEntry, OverLimit, Posted, Refused, Verdict
 from services.finance.ledger.events import EntriesPosted
+from services.finance.ledger.interfund import store as interfund_store
+from services.finance.ledger.interfund import usecases as interfund
 from services.finance.ledger.reports import Scope, TrialBalance
 
 # Lines that entries told together may have in all, well below what an event holds; a longer entry is told alone.
@@ -42,14 +45,27 @@ def post(session: Session, entries: Sequence[JournalEntry], *, at: datetime, per
 
 
 def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict]:
-    """Post `entries` in order, each judged by itself; one verdict each. A refused entry leaves nothing."""
+    """Post `entries` in order, each judged by itself; one verdict each. A refused entry leaves nothing.
+
+    Where the chart has changed since, a reversal stands on the codes that followed: its verdict has it as it stands.
+    """
+    followed = reversals_followed(session, entries)
+    return [verdict for group in interfund.in_turn(session, followed) for verdict in _post_group(session, group)]
+
+
+def _post_group(session: Session, asked: Sequence[JournalEntry]) -> list[Verdict]:
+    entries = list(asked)
     functional = classification.functional_currencies(session, {entry.agency_id for entry in entries})
     # Nothing is asked when no entry names a file.
     files = attachments.known(session, [(entry.agency_id, entry.attachments) for entry in entries if entry.attachments])
     verdicts: dict[int, Verdict] = {}
     sound: list[int] = []
-    for index, entry in enumerate(entries):
+    pairs: interfund.Known = {}
+    for index, entry in enumerate(asked):
         try:
+            if entry.balancing is not FundBalancing.GIVEN:
+                entry = interfund.balanced(session, entry, functional.get(entry.agency_id, ""), pairs)  # noqa: PLW2901
+                entries[index] = entry
             domain.check(entry, functional.get(entry.agency_id, ""))
             attachments.check_named(entry.agency_id, entry.attachments, files)
         except KelolaError as error:
@@ -63,6 +79,7 @@ def post_each(session: Session, entries: Sequence[JournalEntry]) -> list[Verdict
             entry = entries[index]
             verdicts[index] = _verdict(entry, row, functional.get(entry.agency_id, ""), users)
     posted = [one for one in verdicts.values() if isinstance(one, Posted)]
+    interfund_store.add(session, [one.entry for one in posted if one.entry.balancing is not FundBalancing.GIVEN])
     over_limits.record(session, [one for one in posted if one.over_limits])
     outbox.emit_all(session, _postings(posted))
     attachments.attach_named(session, [_naming(one) for one in posted if one.entry.attachments], files)
@@ -83,6 +100,8 @@ def _verdict(
         figures["users"] = users.get(figures.get("budget_line_id", ""), ())
         if entry.adjusts and entry.accounting_on is not None:
             figures["adjustment_year"] = fiscal_calendar().year_of(entry.accounting_on)
+        if entry.reverses_id is not None:
+            figures["reverses_journal_entry_id"] = str(entry.reverses_id)
         return Refused(entry, refusals.refusal(row.reason, figures))
     assert row.accounting_on is not None, "an accepted entry has its day"
     assert row.fiscal_year is not None, "and its year"

@@ -120,20 +120,29 @@ _NAMED = """
         select 1 from journal_entry e where e.journal_entry_id = s.journal_entry_id and e.agency_id = s.agency_id)
     order by 1 limit :limit
 """
+# A reversal is the mirror of its entry, line by line; an account is the same, or the default successor that has taken
+# its place between the days of both, directly or over others.
 _REVERSALS = """
+    with recursive follows (old_code, new_code, first_on, last_on) as (
+        select s.old_code, s.new_code, s.effective_on, s.effective_on
+        from code_succession s where s.segment = 'ACCOUNT' and s.is_default
+        union
+        select f.old_code, s.new_code, f.first_on, s.effective_on
+        from follows f join code_succession s
+          on s.segment = 'ACCOUNT' and s.is_default and s.old_code = f.new_code and s.effective_on > f.last_on
+    )
     select r.journal_entry_id, r.reverses_journal_entry_id
     from journal_entry r
     where r.reverses_journal_entry_id is not null and exists (
-        select 1 from (
-            select account_code, fund_code, basis, currency, sum(debit_minor)::numeric as debit,
-                   sum(credit_minor)::numeric as credit
-            from journal_line where journal_entry_id = r.reverses_journal_entry_id group by 1, 2, 3, 4
-        ) o full join (
-            select account_code, fund_code, basis, currency, sum(debit_minor)::numeric as debit,
-                   sum(credit_minor)::numeric as credit
-            from journal_line where journal_entry_id = r.journal_entry_id group by 1, 2, 3, 4
-        ) m on (m.account_code, m.fund_code, m.basis, m.currency) = (o.account_code, o.fund_code, o.basis, o.currency)
-        where m.debit is distinct from o.credit or m.credit is distinct from o.debit)
+        select 1
+        from (select * from journal_line where journal_entry_id = r.reverses_journal_entry_id) o
+        full join (select * from journal_line where journal_entry_id = r.journal_entry_id) m using (line_no)
+        where (m.fund_code, m.basis, m.currency, m.debit_minor, m.credit_minor)
+              is distinct from (o.fund_code, o.basis, o.currency, o.credit_minor, o.debit_minor)
+           or (m.account_code is distinct from o.account_code and not exists (
+                select 1 from follows f
+                where (f.old_code, f.new_code) = (o.account_code, m.account_code)
+                  and f.first_on > o.accounting_on and f.last_on <= m.accounting_on)))
     order by 1 limit :limit
 """
 

@@ -31,6 +31,7 @@ from services.finance.ledger.domain import (
     NO_SEGMENTS,
     Basis,
     CorrectionUnnamed,
+    FundBalancing,
     JournalEntry,
     Line,
     Posted,
@@ -75,7 +76,22 @@ def entry(message: ledger_pb2.JournalEntry, *, person_id: UUID, field: str = "jo
         adjusts=message.adjustment_year != 0,
         auto_reverse=message.auto_reverse,
         attachments=tuple(message.attachment_hashes),
+        balancing=balancing(message.fund_balancing),
     )
+
+
+def balancing(value: int) -> FundBalancing:
+    """How funds balance, by a proto enum's number; unspecified: by the lines as given."""
+    if not value:
+        return FundBalancing.GIVEN
+    return FundBalancing(ledger_pb2.FundBalancing.Name(value).removeprefix("FUND_BALANCING_"))
+
+
+def balancing_value(one: FundBalancing) -> ledger_pb2.FundBalancing.ValueType:
+    """The proto enum's number."""
+    if one is FundBalancing.GIVEN:
+        return ledger_pb2.FUND_BALANCING_UNSPECIFIED
+    return ledger_pb2.FundBalancing.Value(f"FUND_BALANCING_{one.value}")
 
 
 def corrected_id(kind: int, named: str, field: str, name: str) -> UUID | None:
@@ -142,6 +158,7 @@ def line_message(number: int, line: Line, currency: str | None) -> ledger_pb2.Jo
         funds_movement_id=_text(line.funds_movement_id),
         document_line_id=_text(line.document_line_id),
         counterpart_agency_id=_text(line.counterpart_agency_id),
+        counterpart_fund_code=line.counterpart_fund_code,
         **vars(line.segments),
     )
     amount = to_money(Money(line.amount_minor, line.currency))

@@ -29,6 +29,17 @@ _NODES = """
                                            case when organisation_prefix <> '' then 'ORGANISATION' end], null),
         node_codes = array_remove(array[nullif(account_prefix, ''), nullif(organisation_prefix, '')], null)
 """
+# A prefix held for whatever was spelled so; a node that is in no tree holds for nothing, and the steps of its rule
+# would be left out of every route from now on without anybody being told.
+_UNKNOWN = """
+    select string_agg(format('%s %s (step %s of %s, rule %s)', n.segment, n.code, r.step_number, r.document_kind,
+                             r.approval_rule_id), '; ' order by n.segment, n.code, r.approval_rule_id)
+    from approval_rule r
+    cross join lateral (values ('ACCOUNT', r.account_prefix), ('ORGANISATION', r.organisation_prefix)) n (segment, code)
+    where n.code <> '' and (r.valid_to is null or r.valid_to > current_date)
+      and not exists (select from account a where n.segment = 'ACCOUNT' and a.code = n.code)
+      and not exists (select from dimension_value d where d.kind = n.segment and d.code = n.code)
+"""
 
 
 def upgrade() -> None:
@@ -61,6 +72,13 @@ def downgrade() -> None:
 
 
 def _nodes() -> None:
+    unknown = op.get_bind().execute(sa.text(_UNKNOWN)).scalar_one()
+    if unknown:
+        raise ValueError(
+            "rules of the approval matrix hold for codes by how they are spelled, and these codes are in no tree: "
+            f"{unknown}. Create each code (BatchCreateAccounts, BatchCreateDimensionValues), or end its rule "
+            "(EndApprovalRule, with the version before) and make it anew for a code that is there; then migrate again"
+        )
     for name in ("node_segments", "node_codes"):
         op.add_column(
             "approval_rule", sa.Column(name, postgresql.ARRAY(sa.Text()), nullable=False, server_default="{}")

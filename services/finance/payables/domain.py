@@ -163,11 +163,14 @@ class InvoiceLine:
     unit_price: Fraction
     net: int
     tax: int
+    # What the document's total was rounded by (EN 16931 BT-114), on the line that bears it. It is no part of the price,
+    # on which taxes are, and of no tax.
+    rounding: int = 0
 
     @property
     def amount(self) -> int:
         """What the line claims."""
-        return self.net + self.tax
+        return self.net + self.tax + self.rounding
 
     def adjustment(self, minor_per_unit: int) -> int:
         """What allowances took off the line (below zero), or charges put on it: net less quantity × price."""
@@ -305,7 +308,9 @@ def _total_hold(
 ) -> list[Hold]:
     """|invoice total - total recomputed from its lines, tax at the order's rate| ≤ tt."""
     recomputed = sum(
-        line.net + round_half_away(Fraction(line.net) * order_lines[line.purchase_order_line_id].tax_rate)
+        line.net
+        + round_half_away(Fraction(line.net) * order_lines[line.purchase_order_line_id].tax_rate)
+        + line.rounding
         for line in lines
     )
     if (
@@ -322,6 +327,14 @@ def _total_hold(
             total - recomputed,
         )
     ]
+
+
+def beyond_cap(rounding: Money, cap: int) -> str | None:
+    """Why a total may not be rounded by so much, up or down; None when it may. `cap` is in minor units."""
+    if abs(rounding.minor) <= cap:
+        return None
+    most = f"at most {Money(cap, rounding.currency)} either way is taken" if cap else "none is taken"
+    return f"{rounding} of rounding, {most} in {rounding.currency} (invoice_rounding.csv): have the exact total claimed"
 
 
 def claims(lines: Sequence[InvoiceLine], total: int) -> list[int]:

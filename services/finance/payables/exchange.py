@@ -35,11 +35,12 @@ from services.finance.payables.payment_store import PayablePart
 
 @dataclass(frozen=True)
 class InBooks:
-    """A claim in the currency of the books: what it clears of received-not-invoiced, what is new, its tax."""
+    """A claim in the currency of the books: what it clears of received-not-invoiced, what is new, tax and rounding."""
 
     cleared: int
     variance: int
     tax: int
+    rounding: int
     # Whether the claim itself is in another currency.
     foreign: bool
     # What the goods that it clears were recorded at, which no month's end changes.
@@ -51,14 +52,16 @@ class InBooks:
         return self.cleared + self.variance
 
 
-def in_books(act: FundsAct, order_row: Row[Any], *, taken: int, claim: int, tax: int, currency: str) -> InBooks:
+def in_books(
+    act: FundsAct, order_row: Row[Any], *, taken: int, claim: int, tax: int, rounding: int, currency: str
+) -> InBooks:
     """What a claim of an order line in the order's currency is in the books.
 
     What it clears stands at what received-not-invoiced stands at, so an invoice at the order's price makes no
     difference; a difference in price is new and at the rate of the act's day.
     """
     if order_row.foreign_currency is None:
-        return InBooks(taken, claim - taken, tax, foreign=False, cleared_cost=taken)
+        return InBooks(taken, claim - taken, tax, rounding, foreign=False, cleared_cost=taken)
     left = order_row.accepted_minor - order_row.returned_minor - order_row.cleared_minor
     share = Fraction(taken, left) if left else Fraction(0)
     cleared, variance = round_half_away(order_row.uninvoiced_minor * share), 0
@@ -66,15 +69,22 @@ def in_books(act: FundsAct, order_row: Row[Any], *, taken: int, claim: int, tax:
     if claim != taken:
         own = act.lines[order_row.budget_line_id].currency
         variance = functional_amount(Money(claim - taken, currency), act.rates[currency, own].rate, own).minor
-    own_tax = round_half_away(Fraction(tax * (cleared + variance), claim)) if claim else 0
-    return InBooks(cleared, variance, own_tax, foreign=True, cleared_cost=cost)
+    own_tax, own_rounding = (
+        round_half_away(Fraction(part * (cleared + variance), claim)) if claim else 0 for part in (tax, rounding)
+    )
+    return InBooks(cleared, variance, own_tax, own_rounding, foreign=True, cleared_cost=cost)
 
 
-def revalue_ordered(act: FundsAct, parts: Sequence[PayablePart], difference: int) -> list[int]:
-    """available <-> S by what left beyond the order's net, shared over its parts by their amounts; the shares."""
-    if not parts:
-        return []
-    shares = allocate(difference, [part.amount_minor for part in parts])
+def revalue_ordered(
+    act: FundsAct, parts: Sequence[PayablePart], difference: int, net_by_fund: Mapping[str, int]
+) -> list[int]:
+    """available <-> S by what left beyond the order's net, shared over its parts by their amounts; the shares.
+
+    A fund of which nothing was left to pay, for penalties took it all, has no cash that could differ.
+    """
+    if not difference:
+        return [0] * len(parts)
+    shares = allocate(difference, [part.amount_minor if net_by_fund.get(part.fund_code) else 0 for part in parts])
     for part, share in zip(parts, shares, strict=True):
         act.revalue(Key(part.document_line_id, part.budget_line_id), Buckets(ordered=share))
     return shares

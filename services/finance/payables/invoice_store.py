@@ -85,9 +85,9 @@ def insert(session: Session, values: Mapping[str, Any], lines: Sequence[tuple[UU
             text(
                 """
                 insert into invoice_line (invoice_line_id, agency_id, invoice_id, line_no, purchase_order_line_id,
-                    quantity, unit_price, net_minor, tax_minor, amount_minor)
+                    quantity, unit_price, net_minor, tax_minor, rounding_minor, amount_minor)
                 values (:id, :agency_id, :invoice_id, :line_no, :order_line_id, :quantity, :unit_price, :net, :tax,
-                        :amount)
+                        :rounding, :amount)
                 """
             ),
             {
@@ -100,6 +100,7 @@ def insert(session: Session, values: Mapping[str, Any], lines: Sequence[tuple[UU
                 "unit_price": exact(line.unit_price),
                 "net": line.net,
                 "tax": line.tax,
+                "rounding": line.rounding,
                 "amount": line.amount,
             },
         )
@@ -193,6 +194,7 @@ def _lines(session: Session, invoice_ids: Sequence[UUID]) -> dict[UUID, tuple[St
                     Fraction(row.unit_price),
                     row.net_minor,
                     row.tax_minor,
+                    row.rounding_minor,
                 ),
                 row.variance_minor,
             )

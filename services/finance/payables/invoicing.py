@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
 from uuid import UUID
@@ -70,6 +70,8 @@ class NewInvoice:
     received_on: date
     total: Money
     lines: tuple[NewLine, ...]
+    # What the total was rounded by (EN 16931 BT-114): in it, and of no line.
+    rounding: Money | None = None
 
 
 def create(session: Session, new: NewInvoice, *, person_id: UUID, at: datetime) -> Invoice:
@@ -82,7 +84,10 @@ def create(session: Session, new: NewInvoice, *, person_id: UUID, at: datetime) 
         line_id: line
         for line_id, (line, _) in ordering_store.order_lines(session, new.purchase_order_id, order.currency).items()
     }
-    lines = [(new_id(), _priced(line, nth, order_lines, new)) for nth, line in enumerate(new.lines)]
+    lines = [
+        (new_id(), line)
+        for line in _rounded([_priced(line, nth, order_lines, new) for nth, line in enumerate(new.lines)], new)
+    ]
     if len({line.purchase_order_line_id for _, line in lines}) != len(lines):
         raise InvalidArgument.field("invoice.lines", "an order line is invoiced twice; add the quantities up")
     terms = pack.tolerance(order.currency, new.received_on).terms_days
@@ -177,7 +182,15 @@ def approve(
         order_line, order_row = found[stored.line.purchase_order_line_id]
         taken = domain.cleared(order_line, stored.line.quantity)
         variance = claim - taken
-        own = exchange.in_books(act, order_row, taken=taken, claim=claim, tax=stored.line.tax, currency=row.currency)
+        own = exchange.in_books(
+            act,
+            order_row,
+            taken=taken,
+            claim=claim,
+            tax=stored.line.tax,
+            rounding=stored.line.rounding,
+            currency=row.currency,
+        )
         movement = act.vary(Key(order_line.purchase_order_line_id, order_row.budget_line_id), own.variance, variance)
         tag = _tag(act.lines[order_row.budget_line_id], order_line, movement)
         claimed.append(
@@ -195,7 +208,8 @@ def approve(
                 order_line.purchase_order_line_id,
                 order_row.budget_line_id,
                 own.claim,
-                own.claim - own.tax,
+                # What is withheld is taken of the price, not of what the total was rounded by.
+                own.claim - own.tax - own.rounding,
                 own.tax,
                 claim if own.foreign else None,
             )
@@ -369,6 +383,20 @@ def _priced(line: NewLine, nth: int, order_lines: dict[UUID, OrderLine], new: Ne
             f"invoice.lines[{nth}].adjustment", "takes more off than quantity × unit price comes to"
         )
     return priced
+
+
+def _rounded(lines: list[domain.InvoiceLine], new: NewInvoice) -> list[domain.InvoiceLine]:
+    """The lines with the document's rounding, which the last one bears as it bears a tolerated difference (§3)."""
+    if new.rounding is None or not new.rounding.minor:
+        return lines
+    if new.rounding.currency != new.total.currency:
+        raise InvalidArgument.field("invoice.rounding", f"in {new.total.currency}, as the total")
+    refusal = domain.beyond_cap(new.rounding, pack.rounding_cap(new.total.currency, new.invoiced_on))
+    if refusal is None and lines[-1].net + new.rounding.minor < 0:
+        refusal = f"{new.rounding} takes more off than the last line comes to without tax"
+    if refusal is not None:
+        raise InvalidArgument.field("invoice.rounding", refusal)
+    return [*lines[:-1], replace(lines[-1], rounding=new.rounding.minor)]
 
 
 def match(session: Session, invoice: Invoice, order_currency: str, cause: Cause = BY_ITSELF) -> Invoice:

@@ -297,9 +297,8 @@ def post_order(
             for fund, amount in gross.items()
         ]
     net = dict(gross)
-    for code, amount in sorted(withheld.items()):
-        # What one payment withholds is shared over its funds by their gross amounts (domain rules §8).
-        for fund, share in zip(gross, allocate(amount, list(gross.values())), strict=True):
+    for code, shares in withheld_by_fund(gross, withheld).items():
+        for fund, share in shares.items():
             net[fund] -= share
             if share:
                 theirs.append(Line(Basis.ACCRUAL, fund, accounts[roles[code], ""], 0, share, currency))
@@ -320,6 +319,13 @@ def post_order(
 
     agency = post(agency_id, mine)
     return OrderEntries(agency, agency if theirs is mine else post(treasury_agency_id, theirs))
+
+
+def withheld_by_fund(gross: Mapping[str, int], withheld: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """What one payment withholds by code, shared over its funds by their gross amounts (domain rules §8)."""
+    funds = sorted(gross)
+    weights = [gross[fund] for fund in funds]
+    return {code: dict(zip(funds, allocate(amount, weights), strict=True)) for code, amount in sorted(withheld.items())}
 
 
 def post_debit(

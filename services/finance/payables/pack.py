@@ -39,6 +39,19 @@ def tolerance(currency: str, on: date) -> Tolerance:
     )
 
 
+def rounding_cap(currency: str, on: date) -> int:
+    """By how many minor units a document of a day may round its total, up or down (EN 16931 BT-114)."""
+    by_currency = {row["currency"]: row for row in holding("invoice_rounding.csv", on)}
+    row = by_currency.get(currency) or by_currency.get(_ANY_CURRENCY)
+    if row is None:
+        raise PackIncomplete(
+            f"nothing says by how much a total in {currency} may be rounded on {on}: add a row for it, or for any "
+            f"currency ({_ANY_CURRENCY}), to invoice_rounding.csv",
+            metadata={"table": "invoice_rounding.csv", "currency": currency, "on": str(on)},
+        )
+    return int(row["cap_minor"])
+
+
 def due_on(received_on: date, terms_days: int) -> date:
     """When an invoice is due: its receipt plus the terms (PEFA PI-22 counts arrears from here)."""
     return received_on + timedelta(days=terms_days)

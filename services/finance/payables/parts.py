@@ -69,7 +69,13 @@ def _cut(line: InvoiceLine, order_line: OrderLine, tolerance: Tolerance) -> Cut:
     tax = round_half_away(Fraction(net) * rate) if by_rate else round_half_away(line.tax * quantity / line.quantity)
     taken = InvoiceLine(line.purchase_order_line_id, quantity, line.unit_price, net, tax)
     rest = InvoiceLine(
-        line.purchase_order_line_id, line.quantity - quantity, line.unit_price, line.net - net, line.tax - tax
+        line.purchase_order_line_id,
+        line.quantity - quantity,
+        line.unit_price,
+        line.net - net,
+        line.tax - tax,
+        # What is split off is exact; the document's rounding stays with what is left of it.
+        line.rounding,
     )
     return Cut(taken, rest)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.ids import new_id
-from chassis.money import Money, round_half_away, total
+from chassis.money import Money, total
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import Document, DocumentKind, Key, Movement
 from services.finance.budget.foreign import covering
@@ -37,11 +36,12 @@ from services.finance.payables import (
     pack,
     payment,
     statements,
+    withholding,
 )
 from services.finance.payables import payment_store as store
 from services.finance.payables.clocks import usecases as clocks
 from services.finance.payables.clocks.domain import Outcome
-from services.finance.payables.domain import OutOfTurn, Source, TaxBase
+from services.finance.payables.domain import OutOfTurn, Source
 from services.finance.payables.exchange import revalue_ordered
 from services.finance.payables.journals import Owed, Tag
 from services.finance.payables.payment_store import Cash, PayablePart
@@ -85,9 +85,9 @@ def issue(
     payable_ids = store.request_payables(session, [payment_request_id])[payment_request_id]
     store.lock_payables(session, payable_ids)
     parts, cash = store.parts(session, payable_ids), store.cash(session, payable_ids)
-    withheld = withheld_of(session, payable_ids, parts, row.currency, issued_on)
+    withheld = withholding.of_payables(session, payable_ids, parts, row.currency, issued_on)
     gross = total([*(part.amount_minor for part in parts), *(one.amount_minor for one in cash)])
-    kept = keeping.of_order(session, payable_ids, parts, withheld)
+    kept = keeping.of_order(session, payable_ids, parts, withheld, on=issued_on)
     net = gross - sum(withheld.values()) - kept.amount
     if net < 0:
         raise FailedPrecondition(
@@ -142,7 +142,7 @@ def issue(
             "agency_entry_id": entries.agency.entry.journal_entry_id,
             "treasury_entry_id": entries.treasury.entry.journal_entry_id,
             "version": 1,
-            **_to_pay(parts, gross, net),
+            **_to_pay(parts, sum(withheld.values()), kept.foreign_minor),
         },
     )
     store.insert_items(session, order_id, row.agency_id, parts, cash, withheld)
@@ -192,7 +192,8 @@ def record_debit(
         raise InvalidArgument.field("value_date", f"before the order of {row.issued_on}")
     payable_ids, parts = _order_parts(session, row)
     act = _act(session, row, payment_order_id, row.order_number, parts, value_date)
-    differences = revalue_ordered(act, parts, left.minor - row.net_minor)
+    net = journals.net_by_fund(session, row.treasury_entry_id, journals.transit_account(session, row.issued_on))
+    differences = revalue_ordered(act, parts, left.minor - row.net_minor, net)
     paid = [replace(part, amount_minor=part.amount_minor + one) for part, one in zip(parts, differences, strict=True)]
     moved = [_paying(act, part)(_key(part), part.amount_minor, *_foreign(part)) for part in paid]
     budget.cover(session, act, row.agency_id, on=value_date, person_id=person_id)
@@ -213,9 +214,7 @@ def record_debit(
         differences=by_fund,
         advanced=advances.bearing(owed, differences),
         foreign_cash=amount if amount.currency != row.currency else None,
-        net_by_fund=journals.net_by_fund(
-            session, row.treasury_entry_id, journals.transit_account(session, row.issued_on)
-        ),
+        net_by_fund=net,
         person_id=person_id,
         cash_account=cash_account,
     )
@@ -369,16 +368,12 @@ def _foreign(part: PayablePart) -> tuple[int, ...]:
     return () if part.foreign_minor is None else (part.foreign_minor,)
 
 
-def _to_pay(parts: Sequence[PayablePart], gross: int, net: int) -> dict[str, Any]:
+def _to_pay(parts: Sequence[PayablePart], withheld: int, penalties: int) -> dict[str, Any]:
     """What an order pays in the creditor's own currency: what is withheld is kept back at the order's own rate."""
-    amounts = [part.foreign for part in parts if part.foreign is not None]
-    if not amounts:
+    abroad = keeping.net_abroad(parts, withheld)
+    if abroad is None:
         return {}
-    minor = total(amount.minor for amount in amounts)
-    return {
-        "foreign_currency": amounts[0].currency,
-        "foreign_minor": round_half_away(Fraction(minor * net, gross)),
-    }
+    return {"foreign_currency": abroad.currency, "foreign_minor": abroad.minor - penalties}
 
 
 def paid(row: Row[Any]) -> Money:
@@ -440,25 +435,6 @@ def _owed(parts: Sequence[PayablePart], moved: Sequence[Movement]) -> list[Owed]
         )
         for part, movement in zip(parts, moved, strict=True)
     ]
-
-
-def withheld_of(
-    session: Session, payable_ids: Sequence[UUID], parts: Sequence[PayablePart], currency: str, on: date
-) -> dict[str, int]:
-    """Of suppliers by the pack's rates of the day (N12); of payroll what the run withheld."""
-    document_net: dict[UUID, int] = {}
-    for part in parts:
-        if not part.source.of_payroll:
-            document_net[part.payable_id] = document_net.get(part.payable_id, 0) + part.net_minor
-    bases = [
-        TaxBase(part.account_code, part.net_minor, part.tax_minor, document_net[part.payable_id])
-        for part in parts
-        if not part.source.of_payroll
-    ]
-    found = domain.withheld(bases, pack.withholding_rules(currency, on)) if bases else {}
-    for code, amount in store.payroll_withholdings(session, payable_ids).items():
-        found[code] = found.get(code, 0) + amount
-    return found
 
 
 def _refuse_if_not_at_the_bank(row: Row[Any], becomes: str) -> None:

@@ -56,8 +56,8 @@ def lock_payables(session: Session, payable_ids: Collection[UUID]) -> list[Row[A
     return list(rows)
 
 
-def parts(session: Session, payable_ids: Collection[UUID]) -> list[PayablePart]:
-    """The parts of payables, in a fixed order."""
+def parts(session: Session, payable_ids: Collection[UUID], *, credited: bool = False) -> list[PayablePart]:
+    """The parts of payables, in a fixed order; with `credited` those too of which credit notes left nothing to pay."""
     rows = session.execute(
         text(
             """
@@ -66,12 +66,11 @@ def parts(session: Session, payable_ids: Collection[UUID]) -> list[PayablePart]:
                    p.foreign_minor, p.requested_minor
             from payable_part p join payable y using (payable_id)
             join budget_line b on b.budget_line_id = p.budget_line_id
-            -- A part that credit notes took back whole is paid no more.
-            where p.payable_id = any (cast(:ids as uuid[])) and p.amount_minor > 0
+            where p.payable_id = any (cast(:ids as uuid[])) and (p.amount_minor > 0 or :credited)
             order by p.payable_id, p.document_line_id
             """
         ),
-        {"ids": list(payable_ids)},
+        {"ids": list(payable_ids), "credited": credited},
     ).all()
     return [PayablePart(**{**row._mapping, "source": Source(row.source)}) for row in rows]
 

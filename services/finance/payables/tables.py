@@ -163,6 +163,8 @@ class InvoiceLineRow(FinanceTable, table=True):
     unit_price: Decimal = _number()
     net_minor: int = minor_field()
     tax_minor: int = minor_field()
+    # What the invoice's total was rounded by, on the line that bears it.
+    rounding_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     amount_minor: int = minor_field()
     variance_minor: int | None = minor_field(nullable=True)
     # Of an order in a foreign currency: what the line's goods were recorded at in that of the books, and the part of it

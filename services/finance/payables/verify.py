@@ -143,13 +143,21 @@ _NUMBERS = """
           from number_queue where number is not null) numbered
     where numbered_on < before
 """
-# A credit note is the sum of its lines; what creditors owe back is what the refund account holds, order line by line.
+# A credit note is the sum of its lines, and says what of it is withheld no more; what creditors owe back is what the
+# refund account holds, order line by line.
 _CREDITS = """
     select format('credit note %s of %s: its lines sum to %s', c.credit_note_id, c.total_minor, coalesce(l.total, 0))
     from credit_note c
     left join (select credit_note_id, sum(amount_minor)::bigint as total from credit_note_line group by 1) l
               using (credit_note_id)
     where c.total_minor <> coalesce(l.total, 0)
+    union all
+    select format('credit note %s: %s of it is withheld no more, by kind %s', c.credit_note_id, c.withheld_minor,
+                  coalesce(w.total, 0))
+    from credit_note c
+    left join (select credit_note_id, sum(amount_minor)::bigint as total from credit_note_withholding group by 1) w
+              using (credit_note_id)
+    where c.functional_currency is null and c.withheld_minor <> coalesce(w.total, 0)
     union all
     select format('order line %s: the refund account holds %s, its credit notes await %s',
                   coalesce(j.document_line_id, n.purchase_order_line_id), coalesce(j.balance, 0), coalesce(n.owed, 0))
@@ -206,6 +214,9 @@ _WITHHELD = """
             from payment_order o join payment_order_withholding w using (payment_order_id)
             where o.status in ('UNNUMBERED', 'ISSUED', 'DEBITED')
             union all
+            select c.treasury_agency_id, coalesce(c.functional_currency, c.currency), -w.amount_minor
+            from credit_note c join credit_note_withholding w using (credit_note_id) where c.status = 'REFUNDED'
+            union all
             select r.agency_id, r.currency, -r.amount_minor
             from withholding_remittance r join payable p using (payable_id) where p.status in ('ORDERED', 'PAID')
         ) moved group by 1, 2
@@ -217,7 +228,36 @@ _WITHHELD = """
     from withholding_remittance r
     left join (select withholding_remittance_id, sum(amount_minor)::bigint as total from withholding_remittance_item
                group by 1) i using (withholding_remittance_id)
-    where r.amount_minor <> coalesce(i.total, 0)
+    where r.amount_minor + r.corrected_minor <> coalesce(i.total, 0)
+    union all
+    select format('remittance %s is less by %s, of which credit notes say %s', r.withholding_remittance_id,
+                  r.corrected_minor, coalesce(w.total, 0))
+    from withholding_remittance r
+    left join (select withholding_remittance_id, sum(amount_minor)::bigint as total from credit_note_withholding
+               group by 1) w using (withholding_remittance_id)
+    where coalesce(w.total, 0) <> case when r.status in ('REJECTED', 'RECALLED') then 0 else r.corrected_minor end
+    union all
+    select format('payment order %s withheld %s as %s, with what it withheld less for offsets %s;'
+                  ' credit notes took back %s of that', c.payment_order_id, coalesce(w.amount_minor, 0),
+                  c.withholding_code, coalesce(w.amount_minor, 0) + coalesce(s.total, 0), c.total)
+    from (
+        select i.payment_order_id, w.withholding_code, sum(w.amount_minor)::bigint as total
+        from credit_note_withholding w
+        join credit_note n using (credit_note_id)
+        join invoice v on v.invoice_id = n.invoice_id
+        join payment_order_item i on i.payable_id = v.payable_id
+        join payment_order o on o.payment_order_id = i.payment_order_id and o.status = 'DEBITED'
+        group by 1, 2
+    ) c
+    left join payment_order_withholding w using (payment_order_id, withholding_code)
+    left join (
+        select i.payment_order_id, w.withholding_code, sum(w.amount_minor)::bigint as total
+        from payment_order_item i
+        join credit_offset f on f.payable_id = i.payable_id and f.status = 'APPROVED'
+        join credit_note_withholding w on w.credit_note_id = f.credit_note_id
+        group by 1, 2
+    ) s using (payment_order_id, withholding_code)
+    where c.total > coalesce(w.amount_minor, 0) + coalesce(s.total, 0)
     union all
     select format('payment order %s withheld %s as %s, %s of it is in remittances', i.payment_order_id,
                   w.amount_minor, i.withholding_code, i.total)

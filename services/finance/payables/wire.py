@@ -73,6 +73,7 @@ def new_invoice(message: payables_pb2.Invoice) -> NewInvoice:
         received_on=from_date(message.received_on, "invoice.received_on"),
         total=from_money(message.total, "invoice.total"),
         lines=tuple(_new_line(line, f"invoice.lines[{nth}]") for nth, line in enumerate(message.lines)),
+        rounding=from_money(message.rounding, "invoice.rounding") if message.HasField("rounding") else None,
     )
 
 
@@ -100,6 +101,7 @@ def hold_message(hold: Hold, currency: str) -> payables_pb2.InvoiceHold:
 def invoice_message(invoice: Invoice) -> payables_pb2.Invoice:
     """One invoice."""
     row = invoice.row
+    rounding = sum(stored.line.rounding for stored in invoice.lines)
     return payables_pb2.Invoice(
         name=resource_name(INVOICES, row.invoice_id),
         invoice_id=str(row.invoice_id),
@@ -117,6 +119,7 @@ def invoice_message(invoice: Invoice) -> payables_pb2.Invoice:
         payable_id=str(row.payable_id or ""),
         etag=str(row.version),
         split_from_invoice_id=str(row.split_from_invoice_id or ""),
+        rounding=to_money(Money(rounding, row.currency)) if rounding else None,
     )
 
 

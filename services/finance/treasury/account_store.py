@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -23,13 +24,18 @@ def lock_accounts(session: Session, agency_id: UUID) -> None:
 def overlapping_bank_accounts(
     session: Session, *, agency_id: UUID, account_code: str, account_number: str, currency: str, valid_from: date
 ) -> Sequence[Row[Any]]:
-    """Accounts of the treasury with this number, or this cash account, that hold on or after `valid_from`."""
+    """Accounts of the treasury with this number, or this cash account, that hold on or after `valid_from`.
+
+    A cash account is also that of an account whose own it is to follow.
+    """
     return session.execute(
         text(
             """
             select * from bank_account
             where agency_id = :agency_id and (valid_to is null or valid_to > :valid_from)
-              and (account_code = :account_code or account_number = :account_number and currency = :currency)
+              and (:account_code = any (account_heirs(account_code, valid_from, valid_to))
+                   or account_code = any (account_heirs(:account_code, :valid_from, null))
+                   or account_number = :account_number and currency = :currency)
             order by bank_account_id
             """
         ),
@@ -54,6 +60,30 @@ def bank_account_by_number(session: Session, agency_id: UUID, account_number: st
         ),
         {"agency_id": agency_id, "account_number": account_number, "on": on},
     ).all()
+
+
+@dataclass(frozen=True)
+class Cash:
+    """The cash account of a bank account: its code on a day, and every code that it has, one after the other.
+
+    When an account of the chart ends, its default successor mirrors the bank account from that day on, and what it held
+    goes over (classification/carryover/).
+    """
+
+    code: str
+    codes: tuple[str, ...]
+
+
+def cash(session: Session, row: Row[Any], on: date) -> Cash:
+    """The cash account of a bank account's row on a day."""
+    found = session.execute(
+        text(
+            "select carried_code('ACCOUNT', :code, :since, :on_day) as code,"
+            " account_heirs(:code, :since, cast(:until as date)) as codes"
+        ),
+        {"code": row.account_code, "since": row.valid_from, "until": row.valid_to, "on_day": on},
+    ).one()
+    return Cash(found.code, tuple(found.codes))
 
 
 def cash_account_kind(session: Session, code: str, on: date) -> str | None:

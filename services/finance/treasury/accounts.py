@@ -64,7 +64,7 @@ def create_bank_account(session: Session, new: NewBankAccount, *, person_id: UUI
         valid_from=new.valid_from,
     )
     if others:
-        shared = "cash account" if others[0].account_code == new.account_code else "number"
+        shared = "number" if others[0].account_number == new.account.account_number else "cash account"
         raise domain.BankAccountOverlap(
             f"bank account {others[0].bank_account_id} has the same {shared} from {others[0].valid_from} on; close it "
             "first, or name another",

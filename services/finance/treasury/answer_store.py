@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -192,22 +193,31 @@ def matched_entry_exists(
 
 
 def cash_entry(
-    session: Session, agency_id: UUID, source_id: UUID, account_code: str, *, signed_minor: int
+    session: Session, agency_id: UUID, source_id: UUID, account_codes: Sequence[str], *, signed_minor: int
 ) -> UUID | None:
-    """The entry by which a document moved so much through a cash account, and which no bank entry is the twin of."""
+    """The entry by which a document moved so much through a cash account, and which no bank entry is the twin of.
+
+    `account_codes` are those that the cash account had, one after the other.
+    """
     return session.execute(
         text(
             """
             select e.journal_entry_id
             from journal_entry e join journal_line l using (journal_entry_id)
-            where e.agency_id = :agency_id and e.source_id = :source_id and l.account_code = :account_code
+            where e.agency_id = :agency_id and e.source_id = :source_id
+              and l.account_code = any (cast(:account_codes as text[]))
               and not exists (select 1 from bank_entry b where b.journal_entry_id = e.journal_entry_id)
             group by e.journal_entry_id
             having sum(l.debit_minor - l.credit_minor) = :signed
             order by e.journal_entry_id limit 1
             """
         ),
-        {"agency_id": agency_id, "source_id": source_id, "account_code": account_code, "signed": signed_minor},
+        {
+            "agency_id": agency_id,
+            "source_id": source_id,
+            "account_codes": list(account_codes),
+            "signed": signed_minor,
+        },
     ).scalar()
 
 
@@ -274,12 +284,13 @@ def creditors(session: Session, payment_order_id: UUID) -> list[str]:
     return [row.creditor for row in rows]
 
 
-def cash_account_of(session: Session, payment_instruction_id: UUID) -> str | None:
-    """The cash account of the bank account from which a payment went."""
+def cash_account_of(session: Session, payment_instruction_id: UUID, on: date) -> str | None:
+    """The code on a day of the cash account of the bank account from which a payment went."""
     return session.execute(
         text(
-            "select b.account_code from payment_instruction i join payment_run r using (payment_run_id)"
+            "select carried_code('ACCOUNT', b.account_code, b.valid_from, :on_day)"
+            " from payment_instruction i join payment_run r using (payment_run_id)"
             " join bank_account b using (bank_account_id) where i.payment_instruction_id = :id"
         ),
-        {"id": payment_instruction_id},
+        {"id": payment_instruction_id, "on_day": on},
     ).scalar()

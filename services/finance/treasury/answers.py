@@ -185,7 +185,7 @@ class _Import:
                 person_id=self.person_id,
             )
         elif outcome is Outcome.RETURNED:
-            account_code = store.cash_account_of(self.session, instruction.payment_instruction_id)
+            account_code = store.cash_account_of(self.session, instruction.payment_instruction_id, created_on)
             assert account_code is not None, "a run has its bank account"
             returns.record(
                 self.session,
@@ -301,6 +301,7 @@ class _Import:
 
     def _take_entry(self, entry: Booked, target: _Target | None, account: Row[Any], statement_id: UUID | None) -> None:
         payment = None
+        cash = account_store.cash(self.session, account, entry.value_on)
         if target is not None:
             payment = (
                 payment_facts.of_instruction(self.session, target.instruction)
@@ -322,7 +323,7 @@ class _Import:
                             payment,
                             entry,
                             decision.outcome,
-                            account_code=account.account_code,
+                            cash=cash,
                             person_id=self.person_id,
                             at=self.at,
                         )
@@ -330,7 +331,7 @@ class _Import:
                     decision = _refused(refusal)
         if decision.outcome not in _OPEN and effect.journal_entry_id is None:
             decision = Decision(
-                Outcome.CONTRADICTED, f"the books moved it through another cash account than {account.account_code}"
+                Outcome.CONTRADICTED, f"the books moved it through another cash account than {cash.code}"
             )
         self._keep_entry(entry, decision, payment, effect, account, statement_id)
 

@@ -156,16 +156,16 @@ def return_message(row: Row[Any]) -> pb.PaymentReturn:
 
 
 def reconciliation_message(
-    account: Row[Any],
+    account_code: str,
+    currency: str,
     found: Reconciliation,
     bank_statement_id: UUID | None,
     items: Sequence[Row[Any]],
     item_count: int,
 ) -> pb.GetBankReconciliationResponse:
     """Books and bank, and what lies between."""
-    currency = account.currency
     return pb.GetBankReconciliationResponse(
-        account_code=account.account_code,
+        account_code=account_code,
         ledger_balance=money(found.ledger, currency),
         bank_statement_id=str(bank_statement_id or ""),
         statement_balance=money(found.statement, currency),

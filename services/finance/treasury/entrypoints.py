@@ -11,6 +11,7 @@ from kelola.finance.v1 import treasury_pb2
 from services.finance.payables import payment_store
 from services.finance.payables.wire import status_filter
 from services.finance.treasury import (
+    account_store,
     accounts,
     answer_store,
     answers,
@@ -335,6 +336,7 @@ class BankEntrypoints:
             sums = reconciliation_store.sums(session, account, as_of)
             ends = reconciliation_store.first_and_last_statement(session, account.bank_account_id, as_of)
             items = reconciliation_store.items(session, account, as_of, limit=ITEMS_MAX)
+            cash = account_store.cash(session, account, as_of)
         found = Reconciliation(
             ledger=sums.ledger,
             statement=ends[1].closing_minor if ends else 0,
@@ -343,7 +345,8 @@ class BankEntrypoints:
             on_statement_only=sums.on_statement_only,
         )
         return bank_wire.reconciliation_message(
-            account,
+            cash.code,
+            account.currency,
             found,
             ends[1].bank_statement_id if ends else None,
             items,

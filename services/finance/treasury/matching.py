@@ -13,8 +13,8 @@ from sqlmodel import Session
 from chassis import outbox
 from chassis.errors import NotFound
 from services.finance.payables.domain import different_persons
+from services.finance.treasury import account_store, bank_rules, events, pack, payment_facts, rows
 from services.finance.treasury import answer_store as store
-from services.finance.treasury import bank_rules, events, pack, payment_facts, rows
 from services.finance.treasury.bank_rules import Booked, Outcome, Suggestion
 
 # Orders that are looked at for one page of entries, the newest ones.
@@ -73,20 +73,20 @@ def match(
             metadata={"outcome": decision.outcome.value, "payment_order_id": str(payment_order_id)},
         )
     account = rows.get(session, "bank_account", row.bank_account_id)
+    cash = account_store.cash(session, account, entry.value_on)
     effect = payment_facts.carry_out(
         session,
         payment,
         entry,
         decision.outcome,
-        account_code=account.account_code,
+        cash=cash,
         person_id=person_id,
         at=at,
     )
     if effect.journal_entry_id is None:
         raise bank_rules.EntryNotMatchable(
-            f"payment order {payment.order.order_number} moved through another cash account than "
-            f"{account.account_code}",
-            metadata={"account_code": account.account_code},
+            f"payment order {payment.order.order_number} moved through another cash account than {cash.code}",
+            metadata={"account_code": cash.code},
         )
     rows.update(
         session,

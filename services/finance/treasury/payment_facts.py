@@ -15,6 +15,7 @@ from chassis.money import Money
 from services.finance.payables import payment_order
 from services.finance.treasury import answer_store as store
 from services.finance.treasury import bank_rules, pack, returns, rows
+from services.finance.treasury.account_store import Cash
 from services.finance.treasury.bank_rules import Booked, Decision, Outcome, PaymentState, Tolerance
 from services.finance.treasury.returns import BankReturn
 
@@ -156,14 +157,14 @@ def carry_out(
     entry: Booked,
     outcome: Outcome,
     *,
-    account_code: str,
+    cash: Cash,
     person_id: UUID,
     at: datetime,
 ) -> Effect:
     """Take a booked entry into the books: a debit, a return, or the confirmation of what they have."""
     order = payment.order
     if outcome is Outcome.DEBITED:
-        return _debit(session, payment, entry, account_code=account_code, person_id=person_id)
+        return _debit(session, payment, entry, cash=cash, person_id=person_id)
     if outcome is Outcome.RETURNED:
         said = BankReturn(entry.bank_reference or entry.key, entry.reason or "returned by the bank", entry.value_on)
         return_id = returns.record(
@@ -171,7 +172,7 @@ def carry_out(
             order,
             said,
             instruction=payment.instruction,
-            account_code=account_code,
+            account_code=cash.code,
             person_id=person_id,
             at=at,
         )
@@ -179,23 +180,23 @@ def carry_out(
     if entry.debit:
         source_id = payment.reissue_id or order.payment_order_id
         entry_id = store.cash_entry(
-            session, order.treasury_agency_id, source_id, account_code, signed_minor=-entry.amount
+            session, order.treasury_agency_id, source_id, cash.codes, signed_minor=-entry.amount
         )
         _settle(session, payment, entry)
         return Effect(entry_id, payment.reissue_id)
     assert payment.came_back is not None, "a return is confirmed only when the books have it"
     return_id = payment.came_back.payment_return_id
-    entry_id = store.cash_entry(session, order.treasury_agency_id, return_id, account_code, signed_minor=entry.amount)
+    entry_id = store.cash_entry(session, order.treasury_agency_id, return_id, cash.codes, signed_minor=entry.amount)
     return Effect(entry_id, return_id)
 
 
-def _debit(session: Session, payment: Payment, entry: Booked, *, account_code: str, person_id: UUID) -> Effect:
+def _debit(session: Session, payment: Payment, entry: Booked, *, cash: Cash, person_id: UUID) -> Effect:
     order = payment.order
     if payment.reissue is not None:
         entry_id: UUID | None = returns.record_debit(
             session,
             payment.reissue.payment_return_id,
-            account_code=account_code,
+            account_code=cash.code,
             value_date=entry.value_on,
             person_id=person_id,
         )
@@ -207,10 +208,10 @@ def _debit(session: Session, payment: Payment, entry: Booked, *, account_code: s
             value_date=entry.value_on,
             amount=Money(entry.amount, entry.currency),
             person_id=person_id,
-            cash_account=account_code,
+            cash_account=cash.code,
         )
         entry_id = store.cash_entry(
-            session, order.treasury_agency_id, order.payment_order_id, account_code, signed_minor=-entry.amount
+            session, order.treasury_agency_id, order.payment_order_id, cash.codes, signed_minor=-entry.amount
         )
     _settle(session, payment, entry)
     return Effect(entry_id, payment.reissue_id)

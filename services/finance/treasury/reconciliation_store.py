@@ -10,12 +10,14 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
+from services.finance.treasury import account_store
+
 _BOOKS = """
     select e.journal_entry_id, e.accounting_on, e.description,
            sum(l.debit_minor - l.credit_minor)::bigint as signed_minor
     from journal_line l join journal_entry e using (journal_entry_id)
-    where l.agency_id = :agency_id and l.account_code = :account_code and l.basis = 'ACCRUAL' and l.currency = :currency
-      and e.accounting_on <= :as_of
+    where l.agency_id = :agency_id and l.account_code = any (cast(:account_codes as text[]))
+      and l.basis = 'ACCRUAL' and l.currency = :currency and e.accounting_on <= :as_of
     group by e.journal_entry_id, e.accounting_on, e.description
 """
 _STATED = """
@@ -35,10 +37,10 @@ _STATED_ONLY = f"""
 """  # noqa: S608
 
 
-def _given(account: Row[Any], as_of: date) -> dict[str, Any]:
+def _given(session: Session, account: Row[Any], as_of: date) -> dict[str, Any]:
     return {
         "agency_id": account.agency_id,
-        "account_code": account.account_code,
+        "account_codes": list(account_store.cash(session, account, as_of).codes),
         "currency": account.currency,
         "bank_account_id": account.bank_account_id,
         "as_of": as_of,
@@ -57,7 +59,7 @@ def sums(session: Session, account: Row[Any], as_of: date) -> Row[Any]:
                  (select sum(signed_minor) as total, count(*) as count from ({_STATED_ONLY}) y) u
             """  # noqa: S608
         ),
-        _given(account, as_of),
+        _given(session, account, as_of),
     ).one()
 
 
@@ -73,7 +75,7 @@ def items(session: Session, account: Row[Any], as_of: date, *, limit: int) -> Se
             order by day, signed_minor limit :limit
             """  # noqa: S608
         ),
-        {**_given(account, as_of), "limit": limit},
+        {**_given(session, account, as_of), "limit": limit},
     ).all()
 
 

@@ -137,7 +137,9 @@ def record_by_hand(
     if instruction is not None and instruction.status == "CANCELLED":
         instruction = None
     account_code = (
-        store.cash_account_of(session, instruction.payment_instruction_id) if instruction is not None else None
+        store.cash_account_of(session, instruction.payment_instruction_id, said.returned_on)
+        if instruction is not None
+        else None
     )
     return record(
         session,

@@ -28,12 +28,15 @@ _STATEMENTS = """
 # B2: a matched entry of the bank and its twin in the books moved the same amount through the account's cash account.
 # With it, books less statement is explained to the last minor unit by what is on one side only.
 _TWINS = """
+    with mirrored as materialized (
+        select bank_account_id, account_heirs(account_code, valid_from, valid_to) as codes from bank_account
+    )
     select format('bank entry %s moved %s, its entry in the books %s', b.bank_entry_id, b.signed, coalesce(l.signed, 0))
-    from (select e.*, a.account_code, case direction when 'DEBIT' then -amount_minor else amount_minor end as signed
-          from bank_entry e join bank_account a using (bank_account_id) where e.status = 'MATCHED') b
+    from (select e.*, a.codes, case direction when 'DEBIT' then -amount_minor else amount_minor end as signed
+          from bank_entry e join mirrored a using (bank_account_id) where e.status = 'MATCHED') b
     left join lateral (
         select sum(debit_minor - credit_minor)::bigint as signed from journal_line
-        where journal_entry_id = b.journal_entry_id and account_code = b.account_code and agency_id = b.agency_id
+        where journal_entry_id = b.journal_entry_id and account_code = any (b.codes) and agency_id = b.agency_id
     ) l on true
     where b.signed is distinct from l.signed
 """
@@ -116,6 +119,16 @@ _CHARGES = """
     where c.status = 'APPROVED'
       and (e.outcome <> 'BOOKED' or e.amount_minor <> c.amount_minor or e.payment_order_id is not null
            or e.journal_entry_id is distinct from c.journal_entry_id)
+    union all
+    -- Of an account in a foreign currency its cash moved in it, and is worth what the charge is in the books.
+    select format('bank charge %s of %s %s, %s in the books: its entry moved %s', c.bank_charge_id, c.currency,
+                  c.amount_minor, c.functional_minor, coalesce(l.worth, 0))
+    from bank_charge c
+    left join lateral (
+        select sum(j.functional_debit_minor + j.functional_credit_minor)::bigint as worth from journal_line j
+        where j.journal_entry_id = c.journal_entry_id and j.currency = c.currency
+    ) l on true
+    where c.status = 'APPROVED' and c.functional_minor is not null and l.worth is distinct from c.functional_minor
 """
 # I9: nobody approves or matches his own work.
 _MAKERS = """

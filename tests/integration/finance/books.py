@@ -188,6 +188,7 @@ class Agency:
         status: str = "ACTIVE",
         year: int = YEAR,
         line_no: int = 0,
+        fund_code: str = FUND,
     ) -> UUID:
         """A budget line of `amount` rupiah, put there as the budget area would have left it."""
         budget_line_id = uuid4()
@@ -205,7 +206,7 @@ class Agency:
                     budget_line_id,
                     self.agency_id,
                     year,
-                    FUND,
+                    fund_code,
                     line_no or uuid4().int % 10**9,
                     parent_id,
                     postable,

@@ -12,6 +12,8 @@ from chassis.wire import to_date
 from kelola.finance.v1 import (
     approval_pb2,
     approval_pb2_grpc,
+    approval_rule_change_pb2,
+    approval_rule_change_pb2_grpc,
     combination_rule_pb2,
     document_status_pb2,
     document_status_pb2_grpc,
@@ -19,9 +21,9 @@ from kelola.finance.v1 import (
 from tests.integration.finance.books import YEAR, Books, rid, rupiah
 from tests.integration.finance.funds import Unit
 
-# A rule that is there with the same content is taken as it is, ended or not: each has a first day of its own.
+# There is one rule of each content, ended or not: each has a first day of its own.
 _days = count()
-CHIEF, HEAD = "finance.budget_authority", "finance.accountant"
+CHIEF, HEAD, OFFICER = "finance.budget_authority", "finance.accountant", "finance.budget_officer"
 
 
 def kind(name: str) -> int:
@@ -47,6 +49,7 @@ class Routes:
     def __init__(self, books: Books, agencies: list[UUID]) -> None:
         self.books, self.agencies = books, agencies
         self.approvals = approval_pb2_grpc.ApprovalServiceStub(books.service.channel)
+        self.rules = approval_rule_change_pb2_grpc.ApprovalRuleServiceStub(books.service.channel)
         self.statuses = document_status_pb2_grpc.DocumentStatusServiceStub(books.service.channel)
 
     @classmethod
@@ -60,15 +63,11 @@ class Routes:
 
     def rule(self, document_kind: str, role: str = CHIEF, **values: Any) -> approval_pb2.ApprovalRule:
         """Add a rule to the matrix; without `nodes` it holds for every test's documents."""
-        return call_as(
-            self.approvals.BatchCreateApprovalRules, self.adding(document_kind, role, **values), self.token(CHIEF)
-        ).approval_rules[0]
+        return self.changed(additions=[self.a_rule(document_kind, role, **values)]).additions[0]
 
-    def adding(
-        self, document_kind: str, role: str = CHIEF, **values: Any
-    ) -> approval_pb2.BatchCreateApprovalRulesRequest:
-        """The request to add a rule."""
-        rule = approval_pb2.ApprovalRule(
+    def a_rule(self, document_kind: str, role: str = CHIEF, **values: Any) -> approval_pb2.ApprovalRule:
+        """A rule that is not in the matrix yet."""
+        return approval_pb2.ApprovalRule(
             **{
                 "document_kind": kind(document_kind),
                 "step_number": 1,
@@ -80,14 +79,44 @@ class Routes:
                 **values,
             }
         )
-        return approval_pb2.BatchCreateApprovalRulesRequest(approval_rules=[rule], request_id=rid())
 
-    def ended(self, rule: approval_pb2.ApprovalRule) -> None:
-        """End a rule today, so that the documents of other tests do not take it."""
-        request = approval_pb2.EndApprovalRuleRequest(
-            name=rule.name, valid_to=to_date(datetime.now(UTC).date()), request_id=rid()
+    def changing(self, **values: Any) -> approval_rule_change_pb2.CreateApprovalRuleChangeRequest:
+        """The request to change the matrix: `additions` and `endings`."""
+        change = approval_rule_change_pb2.ApprovalRuleChange(
+            **{
+                "agency_id": str(self.agencies[0]),
+                "document_number": f"matrix {rid()}",
+                "explanation": "a test's own rules",
+                **values,
+            }
         )
-        call_as(self.approvals.EndApprovalRule, request, self.token(CHIEF))
+        return approval_rule_change_pb2.CreateApprovalRuleChangeRequest(approval_rule_change=change, request_id=rid())
+
+    def proposed(self, token: str | None = None, **values: Any) -> approval_rule_change_pb2.ApprovalRuleChange:
+        """A change of the matrix that waits for another person."""
+        return call_as(self.rules.CreateApprovalRuleChange, self.changing(**values), token or self.token(OFFICER))
+
+    def approval_of(
+        self, change: approval_rule_change_pb2.ApprovalRuleChange
+    ) -> approval_rule_change_pb2.ApproveApprovalRuleChangeRequest:
+        """The request to put a change in force."""
+        return approval_rule_change_pb2.ApproveApprovalRuleChangeRequest(name=change.name, request_id=rid())
+
+    def changed(self, **values: Any) -> approval_rule_change_pb2.ApprovalRuleChange:
+        """A change of the matrix, in force."""
+        request = self.approval_of(self.proposed(**values))
+        return call_as(self.rules.ApproveApprovalRuleChange, request, self.token(CHIEF)).approval_rule_change
+
+    def ending(self, rule: approval_pb2.ApprovalRule, on: date | None = None) -> dict[str, Any]:
+        """What ends a rule, today or on a day."""
+        one = approval_rule_change_pb2.ApprovalRuleEnding(
+            approval_rule_id=rule.approval_rule_id, valid_to=to_date(on or datetime.now(UTC).date())
+        )
+        return {"endings": [one]}
+
+    def ended(self, *rules: approval_pb2.ApprovalRule) -> None:
+        """End rules today, so that the documents of other tests do not take them."""
+        self.changed(endings=[one for rule in rules for one in self.ending(rule)["endings"]])
 
     def step(self, document_id: str, **values: Any) -> approval_pb2.ApproveStepRequest:
         """The request to approve the open step."""

@@ -8,9 +8,11 @@ import pytest
 
 from chassis.testing import call_as
 from chassis.wire import to_date
-from kelola.finance.v1 import budget_pb2, budget_year_end_pb2
-from tests.integration.finance.books import YEAR, Books, minor
+from kelola.finance.v1 import billing_pb2, billing_pb2_grpc, budget_pb2, budget_year_end_pb2
+from tests.integration.finance.books import YEAR, Books, minor, rupiah
+from tests.integration.finance.changing import SUPPLIES
 from tests.integration.finance.ending import CANCEL, NEXT, Ending
+from tests.integration.finance.test_budget_years import Building
 from tests.integration.finance.works import WORKS, Contract
 
 NEXT_MARCH, NEXT_MAY, NEXT_SEPTEMBER = date(NEXT, 3, 20), date(NEXT, 5, 20), date(NEXT, 9, 30)
@@ -155,3 +157,65 @@ def test_an_advance_under_way_at_the_bank_keeps_the_year_open(unit: Ending):
 
     assert blocked.reason == "BUDGET_YEAR_END_BLOCKED"
     assert "are ordered and not debited" in blocked.message
+
+
+class Sliced(Contract):
+    """A contract of yearly slices in whole rupiah: this year's is bound, its terms are registered now."""
+
+    def __init__(self, unit: Building, *slices: int) -> None:
+        self.unit, self.currency, self.price = unit, "IDR", slices[0]
+        (self.line,) = unit.lines_of((SUPPLIES, slices[0]))
+        self.billing = billing_pb2_grpc.BillingServiceStub(unit.books.service.channel)
+        self.authorised = unit.authorised(unit.contract(self.line, *slices))
+        self.contract_id = self.authorised.contract_id
+        self.line_id = self.authorised.slices[0].document_line_id
+        self.terms = call_as(self.billing.CreateContractTerms, self.terms_request(), unit.token("invoice_clerk"))
+
+    def now(self) -> billing_pb2.ContractTerms:
+        request = billing_pb2.GetContractTermsRequest(name=self.terms.name)
+        return call_as(self.billing.GetContractTerms, request, self.unit.token("invoice_clerk"))
+
+
+def test_a_slice_that_is_bound_later_joins_the_terms_with_its_first_bill(books: Books):
+    unit = Building(books)
+    contract = Sliced(unit, 300, 400, 200)
+    second = contract.authorised.slices[1].document_line_id
+    too_early = contract.refused("CreateBill", contract.bill_request(50, lines=[_billed(second, 50)]))
+    (opened,) = unit.next_year(400)
+
+    contract.line_id = second
+    bill = contract.certified(150, billed_on=to_date(NEXT_MARCH))
+
+    assert too_early.reason == "INVALID_ARGUMENT"
+    assert [minor(one.amount) for one in bill.payables] == [142_50, 7_50], "retention of 5 % is of this bill alone"
+    assert contract.figures(opened) == {"O": 250, "V": 0, "E": 150, "S": 0, "P": 0, "left": 0}
+    assert contract.figures()["O"] == 300
+    terms = contract.now()
+    assert minor(terms.price) == 700_00
+    assert [(one.document_line_id, minor(one.price), minor(one.billed)) for one in terms.lines] == [
+        (contract.authorised.slices[0].document_line_id, 300_00, 0),
+        (second, 400_00, 150_00),
+    ]
+    # What may be prepaid is a share of the first year's slice (L: of a contract of several years).
+    assert terms.prepayment_limit == contract.terms.prepayment_limit
+    beyond = contract.refused("CreateBill", contract.bill_request(251, billed_on=to_date(NEXT_MARCH)))
+    assert beyond.reason == "BILL_EXCEEDS_CONTRACT"
+    assert unit.problems() == []
+
+
+def test_what_ended_a_slice_leaves_the_next_one_to_its_bills(books: Books):
+    unit = Building(books)
+    contract = Sliced(unit, 300, 400)
+    contract.certified(280, final=True)
+    (opened,) = unit.next_year(400)
+
+    contract.line_id = contract.authorised.slices[1].document_line_id
+    contract.certified(400, final=True, billed_on=to_date(NEXT_MARCH))
+
+    assert contract.figures() == {"O": 0, "V": 0, "E": 280, "S": 0, "P": 0, "left": 20}
+    assert contract.figures(opened) == {"O": 0, "V": 0, "E": 400, "S": 0, "P": 0, "left": 0}
+    assert unit.problems() == []
+
+
+def _billed(document_line_id: str, gross: int) -> billing_pb2.BillLine:
+    return billing_pb2.BillLine(document_line_id=document_line_id, gross=rupiah(gross))

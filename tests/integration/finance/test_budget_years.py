@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import grpc
+import psycopg
 import pytest
 
 from chassis.testing import call_as, refused
@@ -231,3 +234,34 @@ def test_roles_without_the_permission_bind_no_years(unit: Building, method: str)
     assert refused(getattr(unit.years, method), request, unit.token("invoice_clerk")).code is (
         grpc.StatusCode.PERMISSION_DENIED
     )
+
+
+def test_lines_of_waiting_slices_are_locked_in_their_one_order_whatever_the_order_of_approval(unit: Building):
+    lines = unit.lines_of((SUPPLIES, 500), (SUPPLIES, 500))
+    for line in reversed(lines):
+        unit.authorised(unit.contract(line, 100, 200))
+    low, high = unit.next_year(0, 0)
+    assert low < high, "ids grow with time"
+    request = budget_years_pb2.OpenMultiYearSlicesRequest(
+        agency_id=str(unit.agency_id), fiscal_year=NEXT, effective_on=to_date(date(NEXT, 1, 5)), request_id=rid()
+    )
+
+    with psycopg.connect(unit.books.superuser_url) as other, ThreadPoolExecutor(1) as pool:
+        lock = "select 1 from budget_line where budget_line_id = %s for update"
+        other.execute(lock, (low,))
+        opening = pool.submit(call_as, unit.years.OpenMultiYearSlices, request, unit.token("budget_authority"))
+        _wait_for_a_blocked_one(other.info.backend_pid, unit.books.superuser_url)
+        # Whoever has the lower one takes the higher one too: the opening waits without it.
+        other.execute(f"{lock} nowait", (high,))
+        other.rollback()
+
+    assert len(opening.result().multi_year_authorisations) == 2
+
+
+def _wait_for_a_blocked_one(by: int, url: str) -> None:
+    deadline = time.monotonic() + 20
+    with psycopg.connect(url, autocommit=True) as connection:
+        blocked = "select exists (select from pg_stat_activity where %s = any (pg_blocking_pids(pid)))"
+        while connection.execute(blocked, (by,)).fetchone() != (True,):
+            assert time.monotonic() < deadline, "nobody waits for the line"
+            time.sleep(0.02)

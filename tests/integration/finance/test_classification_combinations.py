@@ -217,6 +217,18 @@ def test_what_stands_in_the_books_is_taken_back_whatever_rule_came_since(rules: 
     agency.reverse(posted)
 
 
+def test_what_the_engine_adds_between_funds_is_nobodys_choice(rules: Rules, agency: Agency):
+    value = dimension_value("FUND", rules.top, rules.top, FIRST)
+    request = account_pb2.BatchCreateDimensionValuesRequest(dimension_values=[value], request_id=rid())
+    call_as(rules.books.accounts.BatchCreateDimensionValues, request, rules.token)
+    lines = line(OTHER_FREE, 5, fund_code=rules.top), line(FREE, None, 5)
+    rules.rule(PROGRAM, GIVEN, conditions=[condition(ACCOUNT, "1.1.13")])
+
+    posted = agency.post(agency.entry(*lines, fund_balancing=ledger_pb2.FUND_BALANCING_DUE))
+
+    assert [one.account_code for one in posted.lines] == [OTHER_FREE, FREE, "1.1.13.90", "3.1.03.90"]
+
+
 def test_single_calls_a_batch_and_a_stream_have_the_same_verdicts(rules: Rules, agency: Agency):
     seed = random.randrange(10**6)
     print(f"seed {seed}")

@@ -63,8 +63,8 @@ def ruled(routes: Routes) -> Iterator[Callable[..., None]]:
         added.append(routes.rule(document_kind, role, **values))
 
     yield add
-    for rule in added:
-        routes.ended(rule)
+    if added:
+        routes.ended(*added)
 
 
 def step_token(case: Case, person_id: UUID | None = None, role: str = HEAD) -> str:

@@ -301,6 +301,19 @@ def migrated_before(database: ServiceDatabase, revision: str, folder: Path) -> N
     migrate.run(database.settings(), FinanceTable, migrations=folder)
 
 
+def _name_the_nodes(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """The codes for which the rules hold are in their trees, else they are not migrated."""
+    connection.execute(
+        "insert into dimension_value (dimension_value_id, kind, code, parent_code, display_name, valid_from)"
+        " values (gen_random_uuid(), 'ORGANISATION', '1.02', '', 'x', '2025-01-01')"
+    )
+    connection.execute(
+        "insert into account (account_id, code, parent_code, display_name, english_name, kind, normal_side, basis,"
+        " postable, control, funds_control, valid_from) values (gen_random_uuid(), '5.1', '', 'x', 'x',"
+        " 'BUDGET_EXPENDITURE', 'DEBIT', 'BUDGET', false, false, true, '2025-01-01')"
+    )
+
+
 def test_documents_from_before_the_history_stand_where_they_stood(postgres: PostgresServer, tmp_path: Path):
     database = prepare(postgres, "finance", name="finance_before_history")
     migrated_before(database, "0017", tmp_path)
@@ -336,6 +349,7 @@ def test_documents_from_before_the_history_stand_where_they_stood(postgres: Post
             " select gen_random_uuid(), 'PAYMENT_REQUEST', n, 'x', 'x', 1, 'IDR', 0, o, a, 0, '', 'x', '2025-01-01'"
             " from (values (1, '', ''), (2, '1.02', ''), (3, '1.02', '5.1')) v (n, o, a)"
         )
+        _name_the_nodes(connection)
         upgrade(database.settings())
         rules = connection.execute("select node_segments, node_codes from approval_rule order by step_number")
         nodes = rules.fetchall()

@@ -25,13 +25,14 @@ from kelola.finance.v1 import (
 from services.finance.payables import verify
 from tests.integration.finance.abroad import Abroad, ForeignPurchase, unused_currency
 from tests.integration.finance.books import YEAR, Books, minor, rid
+from tests.integration.finance.funds import GOODS
 from tests.integration.finance.purchase import EXPENSE, STOCK, Purchase, stock_moved
 from tests.integration.finance.test_payables_credit_notes import PRICE, RETURN, Credits
 
 # Travel: an expenditure of which the pack withholds nothing.
 TRAVEL, EXP = "5.1.02.04.01", "8.1.02.04"
 INV, GRNI, AP, RK_A, FXD, RECEIVABLE = "1.1.12", "2.1.06.90", "2.1.06.02", "3.1.03.01", "8.5.03.90", "1.1.09.90"
-RK_T, CASH, REVENUE = "1.1.13.01", "1.1.01.01", "4.1.04.15"
+RK_T, CASH, REVENUE, WHT_PPH22 = "1.1.13.01", "1.1.01.01", "4.1.04.15", "2.1.01.05.02"
 ORDERED, ACCEPTED, INVOICED, FEBRUARY = (date(YEAR, 1, 20), date(YEAR, 2, 10), date(YEAR, 2, 15), date(YEAR, 2, 28))
 CREDITED, PAID, OWED, MARCH, CAME = (
     *(date(YEAR, 3, 5), date(YEAR, 3, 10), date(YEAR, 3, 12), date(YEAR, 3, 31), date(YEAR, 4, 2)),
@@ -52,19 +53,24 @@ class Invoiced:
         currency: str = "",
         budget: int = 20_000_000,
         own_treasury: bool = False,
+        rounding: int = 0,
+        account: str = TRAVEL,
     ) -> None:
         self.unit = Abroad(books)
         if own_treasury:
             self.unit.treasury = self.unit.agency
         self.currency = currency or unused_currency()
-        (self.line,) = self.unit.lines(budget, account=TRAVEL)
+        (self.line,) = self.unit.lines(budget, account=account)
         self.unit.allotted()
         for day, rate in RATES.items():
             self.unit.rated(self.currency, day, rate)
         purchase = ForeignPurchase(self.unit, self.line, 10, 100, treatment=treatment, currency=self.currency)
         self.purchase = purchase.ordered_on(ORDERED)
         purchase.accepted_on(ACCEPTED, accepted, stock_number=1 if treatment == STOCK else 0)
-        self.invoice = purchase.invoiced(accepted, price, currency=self.currency)
+        request = purchase.invoice(accepted, price, currency=self.currency)
+        if rounding:
+            _round(request.invoice, rounding, self.currency)
+        self.invoice = call_as(self.unit.payables.CreateInvoice, request, self.unit.token("invoice_clerk"))
         approval = purchase.approval(self.invoice, effective_on=to_date(INVOICED))
         reply = call_as(self.unit.payables.ApproveInvoice, approval, self.unit.token("budget_user"))
         self.payable = reply.payable
@@ -81,9 +87,14 @@ class Invoiced:
         self.unit.debited_at(self.unit.ordered([self.payable.payable_id], CREDITED), 15_350_000, PAID)
         return self
 
-    def credited(self, on: date, kind: int, total: int, **values: Any) -> credit_note_pb2.CreditNote:
+    def credited(
+        self, on: date, kind: int, total: int, *, rounding: int = 0, **values: Any
+    ) -> credit_note_pb2.CreditNote:
         """A credit note registered and approved on a day, amounts in whole units of the currency."""
-        note = self.credits.registered(self.invoice, kind, total, **values)
+        request = self.credits.request(self.invoice, kind, total, **values)
+        if rounding:
+            _round(request.credit_note, rounding, self.currency)
+        note = call_as(self.credits.stub.CreateCreditNote, request, self.unit.token("invoice_clerk"))
         approval = self.credits.approval(note, effective_on=to_date(on))
         done = call_as(self.credits.stub.ApproveCreditNote, approval, self.unit.token("budget_user")).credit_note
         assert self.unit.all_problems() == []
@@ -113,6 +124,12 @@ class Invoiced:
         """The payable in whole rupiah, and in its own currency."""
         payable = self.credits.payable(self.payable)
         return minor(payable.amount) // 100, minor(payable.foreign_amount) // 100
+
+
+def _round(document: Any, cents: int, currency: str) -> None:
+    """An invoice or a credit note whose total is rounded up by less than one unit."""
+    document.total.nanos += cents * 10**7
+    document.rounding.CopyFrom(to_money(Money(cents, currency)))
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +236,20 @@ def test_stock_is_received_and_not_invoiced_again_at_what_its_debt_stood_at(book
     assert one.unit.all_problems() == []
 
 
+def test_a_rounded_invoice_in_dollars_is_credited_to_the_last_cent(books: Books):
+    """USD 1 000 rounded up by 0.40: 6 120 rupiah more at the rate of the invoice, and back again."""
+    one = Invoiced(books, currency="USD", rounding=40).revalued()
+    assert (one.figures()[2], one.owed()) == (15_400_000 + 6_160, (15_406_160, 1_000))
+    assert one.unit.functional(one.unit.agency)[EXP] == 15_300_000 + 6_120
+
+    one.credited(CREDITED, RETURN, 300, units=3)
+    one.credited(CREDITED, RETURN, 700, units=7, rounding=40)
+
+    assert one.credits.payable(one.payable).status == payables_pb2.PAYABLE_STATUS_CREDITED
+    assert one.figures() == (0, 0, 0, 0, 0, 20_000_000)
+    assert one.unit.functional(one.unit.agency) == {}
+
+
 # --- once it is paid -----------------------------------------------------------------------------------------------
 
 
@@ -253,6 +284,30 @@ def test_a_refund_counts_as_what_really_came_and_the_line_gains_the_difference(b
     budget = one.unit.functional(one.unit.agency, basis=account_pb2.BASIS_BUDGET)
     assert budget[TRAVEL] == 12_230_000
     assert list(one.unit.books_revalued(4).items) == [], "what came back is not revalued"
+
+
+@pytest.mark.parametrize("own_treasury", [False, True])
+def test_what_was_withheld_is_corrected_at_the_rate_that_it_was_withheld_at(books: Books, own_treasury: bool):
+    """USD 1 000 of goods at 15 400: 1.5 % = 231 000 withheld, USD 985 paid. USD 200 credited: 46 200, USD 3."""
+    one = Invoiced(books, account=GOODS, own_treasury=own_treasury).revalued()
+    order = one.unit.ordered([one.payable.payable_id], CREDITED)
+    one.unit.debited(order, value_date=to_date(PAID))
+    one.unit.rated(one.currency, OWED, "15500")
+    one.unit.rated(one.currency, CAME, "15200")
+    paid, kept = one.figures()[4], one.unit.functional(one.unit.treasury)[WHT_PPH22]
+
+    note = one.credited(OWED, RETURN, 200, units=2)
+    whole = one.not_refunded(note, 200, one.currency)
+    refunded = one.came(note, 197, one.currency)
+
+    assert (minor(order.foreign_amount), paid, kept) == (985_00, 15_400_000, -231_000)
+    assert (minor(note.withheld_amount), note.withheld_amount.currency_code) == (3_00, one.currency)
+    assert whole.reason == "REFUND_AMOUNT_MISMATCH"
+    # USD 197 at 15 200 came.
+    assert minor(refunded.refunded_amount) == 2_994_400_00
+    assert one.figures()[4] == paid - 2_994_400 - 46_200
+    assert one.unit.functional(one.unit.treasury)[WHT_PPH22] == -231_000 + 46_200
+    assert one.unit.functional(one.unit.agency).get(RECEIVABLE, 0) == 0
 
 
 def test_what_comes_beyond_all_that_was_paid_is_revenue(books: Books):

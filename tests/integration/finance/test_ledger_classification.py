@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ from sqlalchemy import create_engine
 from sqlmodel import Session
 
 from chassis.database import sqlalchemy_url
-from chassis.testing import call_as, refused
+from chassis.testing import call_as, refusal, refused
 from chassis.wire import to_date
 from cli.load.chart import regional
 from kelola.finance.v1 import account_pb2, fiscal_calendar_pb2
@@ -117,6 +118,68 @@ def test_dimension_values_are_read_and_listed(books: Books, agency: Agency):
     )
     request = account_pb2.CreateDimensionValueRequest(dimension_value=value, request_id=rid())
     assert call_as(books.accounts.CreateDimensionValue, request, agency.accountant).code == value.code
+
+
+def projects(*rows: tuple[str, str, date, date | None]) -> account_pb2.BatchCreateDimensionValuesRequest:
+    """A batch of projects: (code, the one above, first day, first day without it)."""
+    values = [
+        account_pb2.DimensionValue(
+            kind=account_pb2.DIMENSION_KIND_PROJECT,
+            code=code,
+            parent_code=above,
+            display_name="A project",
+            valid_from=to_date(since),
+            valid_to=None if until is None else to_date(until),
+        )
+        for code, above, since, until in rows
+    ]
+    return account_pb2.BatchCreateDimensionValuesRequest(dimension_values=values, request_id=rid())
+
+
+def codes_of(books: Books, agency: Agency, prefix: str) -> list[str]:
+    """Codes of projects that begin so."""
+    request = account_pb2.ListDimensionValuesRequest(kind=account_pb2.DIMENSION_KIND_PROJECT, code_prefix=prefix)
+    return [
+        one.code for one in call_as(books.accounts.ListDimensionValues, request, agency.accountant).dimension_values
+    ]
+
+
+def test_a_batch_in_which_a_code_stands_above_itself_is_refused_whole(books: Books, agency: Agency):
+    mark = rid()[:18]
+    a, b, c = (f"{mark}{letter}" for letter in "abc")
+    ring = projects((a, b, JANUARY, None), (c, "", JANUARY, None), (b, a, JANUARY, None))
+    accounts = account_pb2.BatchCreateAccountsRequest(
+        accounts=[account(a, parent_code=b), account(b, parent_code=a)], request_id=rid()
+    )
+
+    why = refused(books.accounts.BatchCreateDimensionValues, ring, agency.accountant)
+    of_accounts = refused(books.accounts.BatchCreateAccounts, accounts, agency.accountant)
+
+    assert (why.code, why.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CLASSIFICATION_CYCLE")
+    assert of_accounts.reason == "CLASSIFICATION_CYCLE"
+    assert sorted(why.metadata["codes"].split(",")) == [a, b]
+    assert codes_of(books, agency, mark) == []
+
+
+def test_of_two_batches_at_once_that_make_a_ring_together_one_is_refused(books: Books, agency: Agency):
+    mark, spring, summer = rid()[:18], date(YEAR, 4, 1), date(YEAR, 7, 1)
+    a, b, c = (f"{mark}{letter}" for letter in "abc")
+    there = projects((a, "", JANUARY, spring), (b, "", JANUARY, summer), (c, a, JANUARY, None))
+    call_as(books.accounts.BatchCreateDimensionValues, there, agency.accountant)
+
+    def attempt(row: tuple[str, str, date, None]) -> str:
+        try:
+            call_as(books.accounts.BatchCreateDimensionValues, projects(row), agency.accountant)
+        except grpc.RpcError as failure:
+            return refusal(failure).reason
+        return "taken"
+
+    # Each alone is a tree; from the summer on both together are a ring of all three.
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(attempt, [(a, b, spring, None), (b, c, summer, None)]))
+
+    assert sorted(answers) == ["CLASSIFICATION_CYCLE", "taken"]
+    assert len(codes_of(books, agency, mark)) == 4
 
 
 @pytest.mark.parametrize(

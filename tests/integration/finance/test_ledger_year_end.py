@@ -116,6 +116,40 @@ def test_a_second_closing_closes_what_was_posted_since_and_nothing_twice(agency:
     assert [*page.fiscal_year_closings, *rest.fiscal_year_closings] == [third, second, first]
 
 
+def test_an_account_is_closed_as_what_it_was_in_its_year(agency: Agency, year_end: YearEnd):
+    """The next year's chart is there before the last year is closed, and may use a code for something else."""
+    code = f"8.1.{rid()[:8]}"
+    levy = account_pb2.Account(
+        code=code,
+        display_name="a levy, until its year ends",
+        kind=account_pb2.ACCOUNT_KIND_REVENUE,
+        normal_side=account_pb2.NORMAL_SIDE_CREDIT,
+        basis=account_pb2.BASIS_ACCRUAL,
+        postable=True,
+        valid_from=to_date(date(2021, 1, 1)),
+        valid_to=NEW_YEAR,
+    )
+    deposits = account_pb2.Account(
+        code=code,
+        display_name="deposits, from the new year on",
+        kind=account_pb2.ACCOUNT_KIND_LIABILITY,
+        normal_side=account_pb2.NORMAL_SIDE_CREDIT,
+        basis=account_pb2.BASIS_ACCRUAL,
+        postable=True,
+        valid_from=NEW_YEAR,
+    )
+    for account in (levy, deposits):
+        request = account_pb2.CreateAccountRequest(account=account, request_id=rid())
+        call_as(agency.books.accounts.CreateAccount, request, agency.accountant)
+    agency.post(agency.entry(line(CASH, 900), line(code, None, 900), on=date(YEAR, 12, 5)))
+    year_end.ready()
+
+    closing = year_end.close()
+
+    assert results(closing) == {(EQUITY, "IDR"): -900}
+    assert agency.balances()[code] == 0
+
+
 def test_the_budget_basis_goes_to_the_realised_surplus_and_its_estimates_back(books: Books):
     unit = Unit(books)
     unit.lines(1_000)

@@ -186,6 +186,37 @@ def test_a_smaller_payable_is_paid_and_withheld_by_what_is_left(unit: Unit):
     assert unit.problems() == []
 
 
+@pytest.mark.parametrize("debited", [False, True])
+def test_units_of_a_line_whose_price_is_credited_whole_go_back_with_others(unit: Unit, debited: bool):
+    (line,) = unit.lines(6_000_000)
+    unit.allotted()
+    first = Purchase(unit, line, 10, 50_000).issued()
+    second = Purchase(
+        unit, line, 10, 50_000, purchase_order_id=first.purchase_order_id, supplier_id=first.supplier_id
+    ).issued()
+    first.accepted(10)
+    second.accepted(10)
+    request = first.invoice(10, 50_000, total=1_000_000)
+    request.invoice.lines.append(second.invoice(10, 50_000).invoice.lines[0])
+    invoice = call_as(unit.payables.CreateInvoice, request, unit.token("invoice_clerk"))
+    payable, credits = first.approved(invoice), Credits(first)
+    credits.approved(invoice, PRICE, 500_000, net=500_000)
+    if debited:
+        unit.debited(unit.ordered([payable.payable_id]))
+
+    both = credits.request(invoice, RETURN, 100_000, units=2)
+    line_of_second = credit_note_pb2.CreditNoteLine(purchase_order_line_id=second.line_id, quantity=quantity(2))
+    both.credit_note.lines.append(line_of_second)
+    note = call_as(credits.stub.CreateCreditNote, both, unit.token("invoice_clerk"))
+    note = call_as(credits.stub.ApproveCreditNote, credits.approval(note), unit.token("budget_user")).credit_note
+    if debited:
+        credits.refunded(note)
+
+    assert [rupiah_of(one.amount) for one in note.lines] == [0, 100_000]
+    assert unit.figures(line)[4 if debited else 2] == 400_000
+    assert unit.problems() == []
+
+
 def paid(unit: Unit, **values: Any) -> tuple[Credits, Any, Any]:
     credits, invoice, payable = bought(unit, **values)
     unit.debited(unit.ordered([payable.payable_id]))

@@ -11,10 +11,16 @@ import pytest
 from chassis.testing import Refusal, call_as, refused
 from chassis.wire import to_date
 from kelola.finance.v1 import late_interest_charge_pb2 as pb
-from kelola.finance.v1 import late_interest_charge_pb2_grpc, payables_pb2
-from tests.integration.finance.books import YEAR, Books, rid
+from kelola.finance.v1 import (
+    late_interest_charge_pb2_grpc,
+    late_interest_pb2,
+    late_interest_pb2_grpc,
+    payables_pb2,
+)
+from tests.integration.finance.books import YEAR, Books, minor, rid
 from tests.integration.finance.funds import OFFICERS, Unit
 from tests.integration.finance.purchase import Purchase, rupiah_of
+from tests.integration.finance.test_payables_credit_notes import RETURN, Credits
 
 # Of Belanja Bunga (interest): the expense follows in 8.1.03, what is owed stands in 2.1.06.03.
 INTEREST, OTHER_INTEREST = "5.1.03.03", "5.1.03.02"
@@ -39,7 +45,9 @@ class Late:
         self.unit.allotted()
         purchase = Purchase(self.unit, line, 10, 1_000_000, vat="0.11").issued()
         purchase.accepted(10)
-        self.payable = purchase.approved(purchase.invoiced(10, 1_000_000))
+        self.invoice = purchase.invoiced(10, 1_000_000)
+        self.payable = purchase.approved(self.invoice)
+        self.credits = Credits(purchase)
 
     def proposal(self, until: date, **values: Any) -> pb.CreateLateInterestChargeRequest:
         charge = pb.LateInterestCharge(
@@ -67,6 +75,17 @@ class Late:
         token = self.unit.token("budget_user")
         return call_as(self.stub.ApproveLateInterestCharge, self.approval(one), token).late_interest_charge
 
+    def credited(self, units: int, on: date) -> None:
+        """Units that went back before their payment, by a credit note that has its effect on a day."""
+        note = self.credits.registered(self.invoice, RETURN, units * 1_110_000, units=units)
+        approval = self.credits.approval(note, effective_on=to_date(on))
+        call_as(self.credits.stub.ApproveCreditNote, approval, self.unit.token("budget_user"))
+
+    def listed(self, as_of: date) -> list[late_interest_pb2.LatePayment]:
+        stub = late_interest_pb2_grpc.LateInterestServiceStub(self.unit.books.service.channel)
+        request = late_interest_pb2.ListLatePaymentsRequest(agency_id=str(self.unit.agency_id), as_of=to_date(as_of))
+        return list(call_as(stub.ListLatePayments, request, self.unit.token("budget_user")).late_payments)
+
     def recalled(self, one: pb.LateInterestCharge) -> pb.LateInterestCharge:
         request = pb.RecallLateInterestChargeRequest(name=one.name, explanation="another line", request_id=rid())
         return call_as(
@@ -86,7 +105,7 @@ def test_an_approved_charge_is_expended_posted_and_owed_to_the_same_creditor(lat
     done = late.approved(one)
 
     assert (one.from_on, one.until_on) == (to_date(date(YEAR, 4, 14)), to_date(TEN_LATE))
-    assert one.amount.units * 100 + one.amount.nanos // 10**7 == interest(10)
+    assert minor(one.amount) == interest(10)
     assert rupiah_of(nothing_yet) == 10_000_000
     figures = late.unit.line(late.line).figures
     assert figures.expended == one.amount
@@ -133,8 +152,7 @@ def test_each_day_is_charged_once_and_all_charges_come_to_the_whole(late: Late):
     assert same.reason == "LATE_INTEREST_CHARGED"
     assert (undecided.reason, undecided.metadata["pending_from"]) == ("LATE_INTEREST_PENDING", f"{YEAR}-04-14")
     assert second.from_on == to_date(date(YEAR, 4, 24))
-    minor = [one.amount.units * 100 + one.amount.nanos // 10**7 for one in (first, second)]
-    assert sum(minor) == interest(30)
+    assert minor(first.amount) + minor(second.amount) == interest(30)
 
 
 def test_interest_ends_with_the_banks_debit(late: Late):
@@ -190,3 +208,46 @@ def test_a_line_with_too_little_refuses_the_interest_and_says_so(books: Books):
             (one.late_interest_charge_id,),
         ).fetchone()
     assert told == (1,)
+
+
+def test_a_partial_credit_changes_the_interest_of_the_days_after_it_alone(late: Late):
+    late.credited(5, TEN_LATE)
+
+    (listed,) = late.listed(THIRTY_LATE)
+    charged = late.approved(late.proposed(THIRTY_LATE))
+
+    # 10 days on 11 100 000, 20 days on the half that was left.
+    assert [(one.from_on.day, one.until_on.day, rupiah_of(one.amount)) for one in listed.owed] == [
+        (14, 23, OWED),
+        (24, 13, OWED // 2),
+    ]
+    assert minor(listed.interest) == minor(charged.amount) == interest(20)
+    assert (listed.days_late, rupiah_of(listed.amount)) == (30, OWED // 2)
+    assert late.unit.problems() == []
+
+
+def test_what_was_credited_whole_after_its_due_date_was_owed_up_to_that_day(late: Late):
+    late.credited(10, TEN_LATE)
+
+    (listed,) = late.listed(THIRTY_LATE)
+    charged = late.proposed(THIRTY_LATE)
+
+    assert (listed.days_late, minor(listed.interest)) == (10, interest(10))
+    assert (charged.until_on, minor(charged.amount)) == (to_date(TEN_LATE), interest(10))
+
+
+def test_a_charge_is_not_approved_once_a_credit_or_debit_of_its_days_is_known(late: Late):
+    token = late.unit.token("budget_user")
+    one = late.proposed(THIRTY_LATE)
+    late.credited(5, TEN_LATE)
+    credited = refused(late.stub.ApproveLateInterestCharge, late.approval(one), token)
+    late.recalled(one)
+    other = late.proposed(THIRTY_LATE)
+    late.unit.debited(late.unit.ordered([late.payable.payable_id], TEN_LATE), value_date=to_date(TEN_LATE))
+    debited = refused(late.stub.ApproveLateInterestCharge, late.approval(other), token)
+    late.recalled(other)
+
+    right = late.approved(late.proposed(THIRTY_LATE))
+
+    assert (credited.reason, debited.reason) == ("LATE_INTEREST_CHANGED", "LATE_INTEREST_CHANGED")
+    assert (right.until_on, minor(right.amount)) == (to_date(TEN_LATE), interest(10))

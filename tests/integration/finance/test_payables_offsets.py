@@ -10,9 +10,16 @@ import pytest
 
 from chassis.testing import Refusal, call_as, refused
 from chassis.wire import to_date
-from kelola.finance.v1 import account_pb2, credit_note_pb2, credit_offset_pb2_grpc, payables_pb2
+from kelola.finance.v1 import (
+    account_pb2,
+    credit_note_pb2,
+    credit_offset_pb2_grpc,
+    late_interest_pb2,
+    late_interest_pb2_grpc,
+    payables_pb2,
+)
 from kelola.finance.v1 import credit_offset_pb2 as pb
-from tests.integration.finance.books import YEAR, Books, rid
+from tests.integration.finance.books import YEAR, Books, minor, rid
 from tests.integration.finance.funds import GOODS, OFFICERS, Unit
 from tests.integration.finance.purchase import Purchase, rupiah_of
 from tests.integration.finance.test_payables_credit_notes import PRICE, RETURN, Credits
@@ -67,6 +74,11 @@ class Offsets:
     def approved(self, one: pb.CreditOffset) -> pb.CreditOffset:
         token = self.unit.token("budget_user")
         return call_as(self.stub.ApproveCreditOffset, self.approval(one), token).credit_offset
+
+    def approved_on(self, one: pb.CreditOffset, on: date) -> pb.CreditOffset:
+        return call_as(
+            self.stub.ApproveCreditOffset, self.approval(one, on), self.unit.token("budget_user")
+        ).credit_offset
 
     def not_approved(self, one: pb.CreditOffset, on: date = DAY, token: str = "") -> Refusal:
         token = token or self.unit.token("budget_user")
@@ -127,6 +139,22 @@ def test_what_is_withheld_is_taken_of_the_whole_invoice(books: Books):
     assert rupiah_of(order.net) == 11_211_000 - 100_000 - 1_111_000 - 151_500
     assert offsets.unit.figures(offsets.second_line)[4] == 11_211_000
     assert offsets.unit.problems() == []
+
+
+def test_interest_of_the_days_before_an_offset_is_on_all_that_was_owed_then(offsets: Offsets):
+    # Due on 13 April; 100 000 of 10 100 000 are set off ten days later.
+    offsets.approved_on(offsets.proposed(offsets.note()), date(YEAR, 4, 23))
+
+    stub = late_interest_pb2_grpc.LateInterestServiceStub(offsets.unit.books.service.channel)
+    request = late_interest_pb2.ListLatePaymentsRequest(
+        agency_id=str(offsets.unit.agency_id), as_of=to_date(date(YEAR, 5, 13))
+    )
+    listed = call_as(stub.ListLatePayments, request, offsets.unit.token("budget_user")).late_payments
+
+    (late,) = (one for one in listed if one.payable_id == offsets.payable.payable_id)
+    assert [rupiah_of(one.amount) for one in late.owed] == [10_100_000, 10_000_000]
+    # 5.75 % of 360 days: (10 100 000 × 10 + 10 000 000 × 20) × 0.0575 / 360.
+    assert minor(late.interest) == round(301_000_000 * 100 * 575 / (360 * 10_000))
 
 
 def test_a_credit_is_set_off_once_and_not_refunded_then(offsets: Offsets):

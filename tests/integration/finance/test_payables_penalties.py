@@ -16,11 +16,12 @@ from sqlalchemy.pool import NullPool
 from chassis.migrate import sqlalchemy_url
 from chassis.testing import Refusal, call_as, refused
 from chassis.wire import to_date
+from cli.load.chart import dimension_value
 from kelola.finance.v1 import account_pb2, payables_pb2, penalty_pb2_grpc
 from kelola.finance.v1 import penalty_pb2 as pb
 from services.finance.payables import verify as payables_verify
 from tests.integration.finance.books import YEAR, Books, rid, rupiah
-from tests.integration.finance.funds import GOODS, OFFICERS, Unit
+from tests.integration.finance.funds import GOODS, OFFICERS, Unit, new_line
 from tests.integration.finance.purchase import EXPENSE, Purchase, rupiah_of
 from tests.integration.finance.test_payables_credit_notes import RETURN, bought
 from tests.integration.finance.test_payables_offsets import Offsets
@@ -29,6 +30,7 @@ from tests.integration.finance.works import Contract
 DUE, DELIVERED = date(YEAR, 3, 5), date(YEAR, 3, 12)
 # N12: 11 100 000 owed, of which VAT and income tax are withheld; a week late costs 7/1000 of 10 000 000.
 OWED, PRICE, WITHHELD, PENALTY = 11_100_000, 10_000_000, 1_250_000, 70_000
+TRAVEL = "5.1.02.04.01"
 CASH, TRANSIT, SAL, APPROPRIATION = "1.1.01.01", "2.1.07.90", "3.1.02.05", "3.1.02.03"
 REVENUE_LO, REVENUE_LRA = "7.1.04.11", "4.1.04.11"
 BUDGET = account_pb2.BASIS_BUDGET
@@ -110,6 +112,13 @@ class Delivered(Penalties):
         purchase = Purchase(self.unit, self.line, 10, 1_000_000, vat="0.11", treatment=self.treatment).issued()
         purchase.accepted(10)
         return purchase.approved(purchase.invoiced(10, 1_000_000))
+
+
+def a_second_fund(books: Books) -> None:
+    """The fund DAK beside the general one."""
+    fund = dimension_value("FUND", "DAK", "Dana Alokasi Khusus", date(2021, 1, 1))
+    request = account_pb2.BatchCreateDimensionValuesRequest(dimension_values=[fund], request_id=rid())
+    call_as(books.accounts.BatchCreateDimensionValues, request, books.token([]))
 
 
 @pytest.fixture
@@ -254,6 +263,8 @@ def test_what_cannot_be_a_penalty_is_refused(delivered: Delivered):
     assert everything.reason == "PENALTY_ABOVE_PAYABLE"
     assert delivered.refused(payable_id=rid()).reason == "NOT_FOUND"
     assert delivered.refused(base_amount=rupiah(0)).reason == "INVALID_ARGUMENT"
+    # Nobody knows yet how late it comes.
+    assert delivered.refused(delivered_on=to_date(date(YEAR + 40, 3, 12))).reason == "INVALID_ARGUMENT"
 
 
 def test_a_penalty_is_decided_before_the_payment_is_requested(delivered: Delivered):
@@ -316,6 +327,16 @@ def test_a_credit_note_after_the_approval_leaves_too_little_and_the_order_says_s
     assert unit.problems() == []
 
 
+def test_what_a_credit_note_took_back_of_an_invoice_is_no_base_of_a_penalty(books: Books):
+    unit = Unit(books)
+    credits, invoice, payable = bought(unit)
+    credits.approved(invoice, RETURN, 300_000, units=6)
+
+    above = Penalties(unit, payable).refused(base_amount=rupiah(200_001))
+
+    assert (above.reason, above.metadata["price_minor"]) == ("PENALTY_BASE_TOO_HIGH", "20000000")
+
+
 def test_what_is_kept_as_a_penalty_is_not_set_off_against_what_the_supplier_owes(books: Books):
     offsets = Offsets(books)
     penalties = Penalties(offsets.unit, offsets.payable)
@@ -340,6 +361,84 @@ def test_a_bill_is_penalised_by_the_whole_contract_once(books: Books):
     assert above.reason == "PENALTY_BASE_TOO_HIGH"
     assert rupiah_of(one.amount) == 700_000
     assert part.reason == "PENALTY_ASSESSED"
+
+
+def test_a_penalty_near_the_whole_of_one_fund_is_refused_by_name_beside_what_another_fund_withholds(books: Books):
+    """Travel of 1 000 000 from one fund, goods of N12 from another: 1 250 000 are withheld from both by gross."""
+    a_second_fund(books)
+    unit = Unit(books)
+    draft = unit.import_request([new_line(5_000_000, account=TRAVEL), new_line(20_000_000, line_no=2, fund_code="DAK")])
+    imported = call_as(unit.budget.ImportAppropriation, draft, unit.token("budget_officer"))
+    unit.activated(imported.appropriation)
+    unit.allotted()
+    travel, goods = imported.budget_line_ids
+    trip = Purchase(unit, travel, 1, 1_000_000).issued()
+    bought_goods = Purchase(unit, goods, 10, 1_000_000, vat="0.11", supplier_id=trip.supplier_id).issued()
+    trip.accepted(1)
+    bought_goods.accepted(10)
+    late, other = (
+        trip.approved(trip.invoiced(1, 1_000_000)),
+        bought_goods.approved(bought_goods.invoiced(10, 1_000_000)),
+    )
+    penalties = Penalties(unit, late)
+    # 950 days late cost 950 000; the fund has 1 000 000 less its share of what is withheld, 103 305.78.
+    penalties.approved(
+        penalties.assessed(base_amount=rupiah(1_000_000), due_on=to_date(DELIVERED - timedelta(days=950)))
+    )
+    both = unit.payment_authorised([late.payable_id, other.payable_id])
+
+    too_little = refused(unit.payables.IssuePaymentOrder, unit.issue(both), unit.token("treasurer"))
+    withdrawal = payables_pb2.WithdrawPaymentRequestRequest(name=both, explanation="one by one", request_id=rid())
+    call_as(unit.payables.WithdrawPaymentRequest, withdrawal, unit.token("expenditure_treasurer"))
+    apart = [unit.debited(unit.ordered([one.payable_id])) for one in (late, other)]
+
+    assert (too_little.reason, too_little.metadata) == (
+        "PENALTY_ABOVE_FUND",
+        {"penalty_minor": "95000000", "left_minor": "89669422", "funds": "UMUM"},
+    )
+    assert [rupiah_of(one.net) for one in apart] == [50_000, OWED - WITHHELD]
+    assert penalties.revenue() == (950_000, 950_000)
+    assert unit.problems() == []
+
+
+def test_a_penalty_of_the_whole_contract_leaves_no_late_part_on_its_other_bills(books: Books):
+    delivered = Delivered(books)
+    contract = Contract(delivered.unit, 100_000_000)
+    first, second = (contract.certified(40_000_000).bill.payable_id for _ in range(2))
+    part = {"payable_id": second, "base_amount": rupiah(1_000_000)}
+    whole = {"payable_id": first, "base": pb.PENALTY_BASE_CONTRACT, "base_amount": rupiah(100_000_000)}
+
+    late_part = delivered.assessed(**part)
+    within = delivered.refused(**whole)
+    reject = pb.RejectLateDeliveryPenaltyRequest(name=late_part.name, explanation="all of it", request_id=rid())
+    call_as(delivered.stub.RejectLateDeliveryPenalty, reject, delivered.unit.token("budget_user"))
+    delivered.assessed(**whole)
+
+    assert (within.reason, delivered.refused(**part).reason) == ("PENALTY_ASSESSED", "PENALTY_ASSESSED")
+    # What was due on another day is another delay.
+    assert delivered.assessed(**part, due_on=to_date(date(YEAR, 3, 6))).days_late == 6
+
+
+def test_a_whole_contract_and_a_late_part_of_it_assessed_at_once_make_one_penalty(books: Books):
+    delivered = Delivered(books)
+    contract = Contract(delivered.unit, 100_000_000)
+    first, second = (contract.certified(40_000_000).bill.payable_id for _ in range(2))
+    both = [
+        {"payable_id": first, "base": pb.PENALTY_BASE_CONTRACT, "base_amount": rupiah(100_000_000)},
+        {"payable_id": second, "base_amount": rupiah(1_000_000)},
+    ]
+
+    def attempt(late: dict[str, Any]) -> str:
+        try:
+            return delivered.assessed(**late).name.partition("/")[0]
+        except grpc.RpcError as error:
+            return str(error.details()).partition(",")[0]
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(attempt, both))
+
+    assert answers[0] == "lateDeliveryPenalties"
+    assert answers[1].startswith(f"what the contract had due on {DUE} is penalised on ")
 
 
 def test_all_is_told(delivered: Delivered):

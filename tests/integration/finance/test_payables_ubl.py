@@ -20,9 +20,10 @@ from kelola.finance.v1 import (
     invoice_document_pb2_grpc,
     payables_pb2,
 )
-from tests.integration.finance.books import YEAR, Books, minor, rid
+from tests.integration.finance.books import YEAR, Books, minor, rid, rupiah
 from tests.integration.finance.funds import Unit
 from tests.integration.finance.purchase import Purchase, rupiah_of
+from tests.integration.finance.test_payables_credit_notes import Credits
 from tests.integration.finance.works import Contract
 from tests.unit.finance.ubl_samples import Adjusted, BilledLine, document
 
@@ -190,6 +191,77 @@ def test_a_charge_beyond_the_tolerance_is_held_as_a_price(unit: Unit, purchase: 
 
     assert [hold.reason for hold in invoice.holds] == [payables_pb2.INVOICE_HOLD_REASON_PRICE]
     assert minor(invoice.holds[0].excess_amount) == 250_000_00
+
+
+def test_a_rounded_total_is_owed_as_rounded_and_withheld_as_priced(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+
+    invoice = inbox.invoice(inbox.taken(billed(purchase, rounding="40")))
+    payable = purchase.approved(invoice)
+    order = unit.ordered([payable.payable_id])
+
+    assert (invoice.status, rupiah_of(invoice.rounding)) == (payables_pb2.INVOICE_STATUS_MATCHED, 40)
+    assert rupiah_of(payable.amount) == rupiah_of(invoice.total) == 11_100_040
+    # What the order obligated was 11 100 000: 40 came from available.
+    assert minor(inbox.invoice_named(invoice.name).lines[0].variance) == 40_00
+    # N12: of 10 000 000 and 1 100 000, not of 10 000 040.
+    assert rupiah_of(order.net) == 9_850_040
+    unit.debited(order)
+    assert unit.problems() == []
+
+
+def test_credit_notes_take_back_of_a_rounded_invoice_what_they_say(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    payable = purchase.approved(inbox.invoice(inbox.taken(billed(purchase, rounding="-40"))))
+    credits = Credits(purchase)
+
+    def approved(units: int, rounding: str) -> credit_note_pb2.CreditNote:
+        text = billed(
+            purchase, units=units, credit=True, invoice="INV-2025-001", number=f"CN-{units}", rounding=rounding
+        )
+        name = f"creditNotes/{inbox.taken(text).invoice_document.credit_note_id}"
+        note = call_as(inbox.credit_notes.GetCreditNote, credit_note_pb2.GetCreditNoteRequest(name=name), inbox.clerk)
+        call_as(inbox.credit_notes.ApproveCreditNote, credits.approval(note), unit.token("budget_user"))
+        return note
+
+    assert rupiah_of(approved(2, "").total) == 2_220_000
+    beyond = inbox.refused(billed(purchase, units=8, credit=True, invoice="INV-2025-001", number="CN-8"))
+    assert rupiah_of(credits.payable(payable).amount) == 8_879_960
+    assert (beyond.reason, beyond.metadata["rounding_minor"]) == ("CREDIT_EXCEEDS_INVOICE", "-4000")
+    assert unit.problems() == []
+    last = approved(8, "-40")
+
+    assert (rupiah_of(last.total), rupiah_of(last.rounding)) == (8_879_960, -40)
+    assert credits.payable(payable).status == payables_pb2.PAYABLE_STATUS_CREDITED
+    assert unit.figures(purchase.budget_line_id)[1:] == (0, 0, 0, 0, 20_000_000)
+    assert unit.problems() == []
+
+
+def test_a_rounding_beyond_the_laws_cap_is_refused_by_its_term(unit: Unit, purchase: Purchase):
+    inbox = Inbox(unit)
+    by_hand = purchase.invoice(10, 1_000_000)
+    by_hand.invoice.total.units += 51
+    by_hand.invoice.rounding.CopyFrom(rupiah(51))
+
+    refusal = inbox.refused(billed(purchase, rounding="50.01"))
+    typed = refused(unit.payables.CreateInvoice, by_hand, unit.token("invoice_clerk"))
+
+    assert (refusal.reason, refusal.metadata["terms"]) == ("UBL_MISMATCH", "BT-114")
+    assert "IDR 50.01 of rounding, at most IDR 50 either way" in refusal.message
+    assert "IDR 51 of rounding, at most IDR 50 either way" in typed.message
+
+
+def test_a_bill_is_of_the_rounded_total(unit: Unit):
+    inbox, contract = Inbox(unit), Contract(unit, 1_000)
+    wanted = {"contract": contract.terms.contract_number, "seller": contract.terms.supplier_id}
+
+    taken = inbox.taken(document([BilledLine("4", "100.10", rate="0")], rounding="-0.40", **wanted))
+
+    request = billing_pb2.GetBillRequest(name=f"bills/{taken.invoice_document.bill_id}")
+    bill = call_as(contract.billing.GetBill, request, inbox.clerk)
+    assert minor(bill.gross) == 400_00
+    call_as(contract.billing.CertifyBill, contract.certification(bill), unit.token("budget_user"))
+    assert unit.problems() == []
 
 
 def test_what_is_prepaid_is_what_the_bill_recovers_of_the_contracts_advance(unit: Unit):

@@ -18,7 +18,7 @@ from tests.integration.finance.books import YEAR, Books, rid
 from tests.integration.finance.changing import FREEZE, Changing, changed
 from tests.integration.finance.funds import new_line
 from tests.integration.finance.routed import INSURANCE, OBJECT, OFFICE
-from tests.integration.finance.routing import CHIEF, HEAD, Routes, under
+from tests.integration.finance.routing import HEAD, OFFICER, Routes, under
 
 SEGMENTS = ("fund", "organisation", "program", "function", "location", "project", "funding_source")
 LONG_AGO = date(2021, 1, 1)
@@ -83,8 +83,8 @@ class Freezing(Changing):
 def unit(books: Books) -> Iterator[Freezing]:
     made = Freezing(books)
     yield made
-    for rule in getattr(made, "rules", []):
-        Routes.of(made).ended(rule)
+    if rules := getattr(made, "rules", []):
+        Routes.of(made).ended(*rules)
 
 
 def test_a_rule_may_name_any_segment_and_holds_for_all_that_is_below_it(unit: Freezing, chart: Chart):
@@ -149,8 +149,9 @@ def test_a_rule_that_names_an_unknown_an_expired_or_a_cyclic_node_is_refused_by_
             )
 
     def why(code: str, token: str | None = None) -> Any:
-        request = here.adding("BUDGET_FREEZE", nodes=under(location=code), valid_from=to_date(date(YEAR, 1, 1)))
-        return refused(here.approvals.BatchCreateApprovalRules, request, token or here.token(CHIEF))
+        rule = here.a_rule("BUDGET_FREEZE", nodes=under(location=code), valid_from=to_date(date(YEAR, 1, 1)))
+        request = here.changing(additions=[rule])
+        return refused(here.rules.CreateApprovalRuleChange, request, token or here.token(OFFICER))
 
     unknown, late, cyclic = why(f"NOWHERE-{chart.mark}"), why(expired), why(ring[0])
     by_a_clerk = why(expired, here.token("finance.verifier"))
@@ -165,8 +166,8 @@ def test_a_rule_that_names_an_unknown_an_expired_or_a_cyclic_node_is_refused_by_
 
 def test_two_nodes_of_one_segment_are_refused_with_their_field(unit: Freezing):
     here = Routes.of(unit)
-    request = here.adding("BUDGET_FREEZE", nodes=[*under(account=OBJECT), *under(account=OFFICE)])
+    rule = here.a_rule("BUDGET_FREEZE", nodes=[*under(account=OBJECT), *under(account=OFFICE)])
 
-    why = refused(here.approvals.BatchCreateApprovalRules, request, here.token(CHIEF))
+    why = refused(here.rules.CreateApprovalRuleChange, here.changing(additions=[rule]), here.token(OFFICER))
 
-    assert why.fields == ("approval_rules[0].nodes",)
+    assert why.fields == ("approval_rule_change.additions[0].nodes",)

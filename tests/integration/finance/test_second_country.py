@@ -432,6 +432,28 @@ def test_balances_go_over_on_the_first_day_of_the_countrys_own_year(office: Offi
     assert office.problems() == []
 
 
+def test_the_pair_between_purses_is_the_packs_and_refused_where_the_pack_has_none(sembara: Books, office: Office):
+    value = dimension_value("FUND", "trust", "the trust", FIRST_DAY)
+    request = account_pb2.BatchCreateDimensionValuesRequest(dimension_values=[value], request_id=rid())
+    call_as(sembara.accounts.BatchCreateDimensionValues, request, office.agency.accountant)
+
+    def entry(basis: int, *codes: str) -> ledger_pb2.JournalEntry:
+        lines = [
+            ledger_pb2.JournalLine(basis=basis, fund_code="trust", account_code=codes[0], debit=thousandths(1_005)),
+            ledger_pb2.JournalLine(basis=basis, fund_code=FUND, account_code=codes[1], credit=thousandths(1_005)),
+        ]
+        on = date(2025, 9, 1)
+        return office.agency.entry(*lines, on=on, fund_balancing=ledger_pb2.FUND_BALANCING_DUE)
+
+    posted = office.agency.post(entry(account_pb2.BASIS_ACCRUAL, "20.1", "30.1"))
+    missing = office.agency.refused(entry(account_pb2.BASIS_BUDGET, "31.1", "31.2"))
+
+    due_from, due_to = posted.lines[2:]
+    assert (due_from.account_code, due_from.fund_code, due_from.debit) == ("14.1", FUND, thousandths(1_005))
+    assert (due_to.account_code, due_to.fund_code, due_to.credit) == ("21.1", "trust", thousandths(1_005))
+    assert (missing.reason, missing.metadata["role"]) == ("ACCOUNT_NOT_MAPPED", "DUE-FROM-BUDGET")
+
+
 def test_the_pair_between_offices_and_the_papers_are_the_packs(sembara: Books):
     one, other, purse = (sembara.agency(year=YEAR, currency=CURRENCY) for _ in range(3))
     ids = [agency.agency_id for agency in (one, other, purse)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +12,8 @@ from chassis.wire import to_date
 from kelola.finance.v1 import exchange_rate_pb2, payables_pb2, treasury_pb2
 from tests.integration.finance.abroad import Abroad, ForeignPurchase
 from tests.integration.finance.bank import Bank, end_to_end, entry, minor
-from tests.integration.finance.books import YEAR, Books, rid
+from tests.integration.finance.books import YEAR, Books, rid, rupiah
+from tests.integration.finance.routing import HEAD, Routes
 from tests.integration.finance.test_treasury_returns import BACK, reissued
 from tests.unit.finance.iso20022 import schema_problems
 
@@ -64,9 +65,9 @@ def line(unit: Abroad) -> str:
     return line
 
 
-def ordered(bank: Bank, unit: Abroad, line: str) -> payables_pb2.PaymentOrder:
-    """A numbered order over 1 000 dollars, which stand at 15 300 000 rupiah."""
-    purchase = ForeignPurchase(unit, line, 10, 100, currency="USD").ordered_on(date(YEAR, 1, 20))
+def ordered(bank: Bank, unit: Abroad, line: str, currency: str = "USD") -> payables_pb2.PaymentOrder:
+    """A numbered order over 1 000 dollars, which stand at 15 300 000 rupiah when they are the American ones."""
+    purchase = ForeignPurchase(unit, line, 10, 100, currency=currency).ordered_on(date(YEAR, 1, 20))
     purchase.accepted_on(date(YEAR, 3, 15), 10)
     payable = purchase.approved_on(date(YEAR, 3, 15), 10, 100)
     bank.payee(payable.creditor)
@@ -102,6 +103,32 @@ def test_a_run_of_the_dollar_account_is_its_own_and_its_files_keep_the_schemas(
     reconciled = bank.reconciled()
     assert (minor(reconciled.ledger_balance), minor(reconciled.unexplained)) == (-1_000_00, 0)
     assert bank.problems() == []
+
+
+class WellingtonBank(DollarBank):
+    """The treasury's account in New Zealand dollars: no other test is changed by a rate of theirs of today."""
+
+    def opened(self, **values: Any) -> treasury_pb2.BankAccount:
+        return super().opened(**{"currency_code": "NZD", **values})
+
+    def payee_account(self, creditor: str, **values: Any) -> treasury_pb2.CreatePayeeAccountRequest:
+        return super().payee_account(creditor, **{"currency_code": "NZD", **values})
+
+
+def test_a_run_in_a_foreign_currency_takes_the_rules_of_the_matrix_by_its_worth_in_the_books(unit: Abroad, line: str):
+    bank, here = WellingtonBank(unit, account_code=DOLLARS), Routes.of(unit)
+    for day in (*RATES, datetime.now(UTC).date()):
+        unit.rated("NZD", day, "11000")
+    rules = [here.rule("PAYMENT_RUN", HEAD, amount_from=rupiah(amount)) for amount in (11_000_000, 11_000_001)]
+    order = ordered(bank, unit, line, currency="NZD")
+
+    run = bank.run(order)
+    early = bank.refused("ApprovePaymentRun", bank.approve_request(run), "head")
+    here.ended(*rules)
+
+    route = here.route(run.payment_run_id)
+    assert (route.amount, len(route.steps)) == (rupiah(11_000_000), 1)
+    assert early.reason == "APPROVAL_ROUTE_OPEN"
 
 
 def test_dollars_that_come_back_wait_in_dollars_and_are_paid_again_without_a_second_charge(

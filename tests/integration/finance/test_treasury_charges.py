@@ -14,6 +14,7 @@ from kelola.finance.v1 import bank_charge_pb2 as pb
 from tests.integration.finance.bank import CASH, DAY, Bank, entry
 from tests.integration.finance.books import FUND, Books, rid
 from tests.integration.finance.funds import GOODS, SALARY, Unit
+from tests.integration.finance.purchase import Purchase
 
 FEE, INTEREST = pb.BANK_CHARGE_KIND_FEE, pb.BANK_CHARGE_KIND_INTEREST
 FEE_CODE, INTEREST_CODE, OTHER_CODE = "ACMT/MDOP/CHRG", "ACMT/MCOP/INTR", "PMNT/RCDT/ESCT"
@@ -24,11 +25,12 @@ EXPENSE, RK_A, RK_T = "8.1.02.01", "3.1.03.01", "1.1.13.01"
 class Charges:
     """A treasury whose bank took 25 000 from it, and a unit that bears it."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, *, released: str = "1") -> None:
         self.unit = Unit(books)
         self.bank = Bank(self.unit)
         self.stub = bank_charge_pb2_grpc.BankChargeServiceStub(books.service.channel)
         (self.line,) = self.unit.lines(1_000_000)
+        self.unit.allotted(released)
 
     def entry(self, amount: int = 25_000, *, code: str = FEE_CODE, debit: bool = True) -> treasury_pb2.BankEntry:
         """An unmatched entry of the bank."""
@@ -172,6 +174,24 @@ def test_a_line_with_too_little_refuses_the_fee_and_the_entry_stays_unmatched(ch
 
     assert refusal.reason == "BUDGET_EXCEEDED"
     assert [each.bank_entry_id for each in charges.bank.unmatched()] == [one.bank_entry_id]
+    assert charges.bank.problems() == []
+
+
+def test_a_fee_counts_as_requested_so_fees_and_requests_together_stay_within_the_release(books: Books):
+    charges = Charges(books, released="0.5")
+    charges.approved(charges.proposed(charges.entry(100_000)))
+    purchase = Purchase(charges.unit, charges.line, 1, 400_001).issued()
+    purchase.accepted(1)
+    payable = purchase.approved(purchase.invoiced(1, 400_001))
+
+    request = charges.unit.payment_request([payable.payable_id])
+    beyond = refused(charges.unit.payables.CreatePaymentRequest, request, charges.unit.token("expenditure_treasurer"))
+    fee = charges.proposed(charges.entry(400_001))
+    unpaid = refused(charges.stub.ApproveBankCharge, charges.approval(fee), charges.bank.token("head"))
+
+    assert (beyond.reason, beyond.metadata["short_by"]) == ("ALLOTMENT_EXCEEDED", "IDR 1")
+    assert (unpaid.reason, unpaid.metadata["short_by"]) == ("ALLOTMENT_EXCEEDED", "IDR 1")
+    assert charges.unit.figures(charges.line) == (0, 0, 400_001, 0, 100_000, 499_999)
     assert charges.bank.problems() == []
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
 
 import pytest
 
@@ -11,7 +13,9 @@ from chassis import telemetry
 
 
 @pytest.fixture(autouse=True)
-def logger():
+def logger(monkeypatch: pytest.MonkeyPatch):
+    # As in a process that has not set up its logging: the place is then sys.stderr, which these tests read.
+    monkeypatch.setattr(telemetry._behind, "handler", None)
     found = logging.getLogger("chassis.grpc")
     before = found.level
     found.setLevel(logging.INFO)
@@ -44,3 +48,29 @@ def test_below_the_level_nothing_is_written(logger: logging.Logger, capsys: pyte
     telemetry.flush()
 
     assert capsys.readouterr().err == ""
+
+
+def test_a_line_goes_to_the_loggers_own_place_whatever_stderr_is_by_then(monkeypatch: pytest.MonkeyPatch):
+    """A test runner gives the process its own stderr back between two tests; a call may just have ended."""
+    place, runners = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(telemetry._behind, "handler", logging.StreamHandler(place))
+    monkeypatch.setattr(sys, "stderr", runners)
+
+    telemetry.note_behind("rpc", {"rpc": "Ledger/Post"})
+    telemetry.flush()
+
+    assert json.loads(place.getvalue())["rpc"] == "Ledger/Post"
+    assert runners.getvalue() == ""
+
+
+def test_a_place_that_is_gone_leaves_the_lines_to_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    gone = io.StringIO()
+    gone.close()
+    monkeypatch.setattr(telemetry._behind, "handler", logging.StreamHandler(gone))
+
+    telemetry.note_behind("rpc", {"rpc": "Ledger/Post"})
+    telemetry.flush()
+
+    assert json.loads(capsys.readouterr().err)["rpc"] == "Ledger/Post"

@@ -157,13 +157,21 @@ def test_a_rule_that_says_nothing_sound_is_refused_by_its_field(values: dict[str
     assert f"approval_rules[3].{field}" in str(refused.value)
 
 
-def test_a_rule_that_has_ended_is_not_brought_back_by_a_later_end():
-    one = domain.ended(rule(), date(2026, 3, 1))
+def test_a_rule_that_ends_on_its_first_day_is_taken_by_no_document_and_none_ends_before_it():
+    one = domain.ended(rule(valid_from=DAY), DAY, "valid_to")
 
-    assert domain.ended(one, date(2026, 2, 1)).valid_to == date(2026, 2, 1)
+    assert not domain.applies(one, subject(), DAY, TREES)
+    with pytest.raises(InvalidArgument, match="endings"):
+        domain.ended(rule(valid_from=DAY), DAY - timedelta(days=1), "endings[0].valid_to")
+
+
+def test_a_rule_that_has_ended_is_not_brought_back_by_a_later_end():
+    one = domain.ended(rule(), date(2026, 3, 1), "valid_to")
+
+    assert domain.ended(one, date(2026, 2, 1), "valid_to").valid_to == date(2026, 2, 1)
     for day in (date(2026, 3, 1), date(2027, 1, 1)):
         with pytest.raises(domain.ApprovalRuleEnded, match="2026-03-01"):
-            domain.ended(one, day)
+            domain.ended(one, day, "valid_to")
 
 
 @pytest.mark.parametrize(("amount_from", "taken"), [(0, True), (1, False)])

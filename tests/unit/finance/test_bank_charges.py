@@ -56,12 +56,18 @@ def test_a_fee_is_borne_under_its_prefix_segment_by_segment():
 
 
 @pytest.mark.parametrize(
-    ("kind", "budget_line", "fund"),
-    [(FEE, False, False), (FEE, True, True), (INTEREST, True, False), (INTEREST, False, False)],
+    ("kind", "agency", "budget_line", "fund"),
+    [
+        (FEE, True, False, False),
+        (FEE, True, True, True),
+        (INTEREST, False, True, False),
+        (INTEREST, False, False, False),
+        (INTEREST, True, False, True),
+    ],
 )
-def test_a_fee_names_its_line_and_interest_its_fund(kind: ChargeKind, budget_line: bool, fund: bool):
+def test_a_fee_names_its_line_and_interest_its_fund(kind: ChargeKind, agency: bool, budget_line: bool, fund: bool):
     with pytest.raises(InvalidArgument):
-        domain.check_bearer(kind, budget_line=budget_line, fund=fund)
+        domain.check_bearer(kind, agency=agency, budget_line=budget_line, fund=fund)
 
 
 def test_the_code_is_read_as_domain_family_and_sub_family_or_as_the_banks_own():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.finance.classification.carryover import domain
 from services.finance.classification.carryover.domain import Holding, Succession
+from services.finance.classification.carryover.following import described
 from services.finance.classification.domain import Account, ClassificationConflict
 from services.finance.classification.segments import Segment
 from services.finance.ledger.domain import LINES_MAX, Basis, check
@@ -182,3 +183,12 @@ def test_what_projects_have_left_of_the_appropriations_goes_over_and_the_rest_is
 
     assert sum(one.minor for one in found) == goes
     assert {(one.account_code, one.successor_code) for one in found} <= {("3.1.02.03", "3.1.02.13")}
+
+
+def test_a_reversals_description_names_ten_codes_that_were_followed_and_counts_the_rest():
+    followed = {(Segment.ACCOUNT, f"1.{nth:02}"): f"2.{nth:02}" for nth in range(12)}
+
+    told = described("entered twice", followed)
+
+    assert told.startswith("entered twice [ACCOUNT 1.00 is now 2.00; ACCOUNT 1.01 is now 2.01; ")
+    assert told.endswith("ACCOUNT 1.09 is now 2.09; and 2 more]")

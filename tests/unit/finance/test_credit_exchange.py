@@ -110,12 +110,12 @@ def test_a_refund_makes_the_expenditure_less_as_far_as_any_was_paid(worth, paid,
 
 
 def test_a_refund_is_the_total_or_what_the_bank_made_of_it_in_the_books_currency():
-    owed = Money(200_00, DOLLARS)
+    owed, nothing = Money(200_00, DOLLARS), Money(0, DOLLARS)
 
-    exchange.check_refund("CN-1", owed, owed, "IDR")
-    exchange.check_refund("CN-1", owed, Money(3_000_000_00, "IDR"), "IDR")
+    exchange.check_refund("CN-1", owed, owed, "IDR", withheld=nothing)
+    exchange.check_refund("CN-1", owed, Money(3_000_000_00, "IDR"), "IDR", withheld=nothing)
     for came in (Money(199_99, DOLLARS), Money(0, "IDR"), Money(200_00, "EUR")):
         with pytest.raises(RefundAmountMismatch, match="in IDR"):
-            exchange.check_refund("CN-1", owed, came, "IDR")
+            exchange.check_refund("CN-1", owed, came, "IDR", withheld=nothing)
     with pytest.raises(RefundAmountMismatch, match="199"):
-        exchange.check_refund("CN-2", Money(200_00, "IDR"), Money(199_00, "IDR"), None)
+        exchange.check_refund("CN-2", Money(200_00, "IDR"), Money(199_00, "IDR"), None, withheld=Money(0, "IDR"))

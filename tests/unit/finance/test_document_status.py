@@ -17,7 +17,7 @@ from kelola.finance.v1 import approval_pb2, document_status_pb2
 from services.finance.approval import domain as approval
 from services.finance.approval.domain import Act, Caller, Route, Rule, Subject
 from services.finance.approval.domain import DocumentKind as RoutedKind
-from services.finance.documents import domain
+from services.finance.documents import domain, verify
 from services.finance.documents.domain import Deputy, DocumentKind, DocumentType, NextAct, State
 from services.finance.documents.kinds import KINDS
 from services.finance.tables import FinanceTable
@@ -200,6 +200,14 @@ def test_every_table_with_a_maker_and_a_checker_is_a_document():
     }
 
     assert checked - {kind.value for kind in DocumentKind} == set()
+
+
+def test_verify_asks_of_every_kind_whether_it_stands_where_its_table_says():
+    asked = {table.upper() for table, _ in verify.TABLES}
+
+    # Of a request the latest version speaks, by a query of its own.
+    assert asked | {"BUDGET_REQUEST"} == {kind.value for kind in DocumentKind}
+    assert all(key == f"{table}_id" for table, key in verify.TABLES)
 
 
 def test_the_declared_parts_are_columns_of_the_documents():

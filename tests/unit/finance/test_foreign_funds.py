@@ -30,6 +30,9 @@ from services.finance.budget.overrides.domain import OverrideKind, OverrideStatu
 from services.finance.budget.yearend.domain import Debt, debts
 from services.finance.classification.fiscal_calendar import CALENDAR_YEAR, Period
 from services.finance.ledger.rates.domain import Balance, Rate, RateKind, functional_amount, merged
+from services.finance.payables.domain import Source
+from services.finance.payables.exchange import revalue_ordered
+from services.finance.payables.payment_store import PayablePart
 
 DAY = date(2025, 1, 20)
 ORDER = DocumentKind.PURCHASE_ORDER
@@ -107,6 +110,31 @@ def test_n05_the_movements_of_a_dollar_order():
     ledger.keep(act)
     assert ledger.figures == (0, 0, 0, 15_350_000_00, 4_650_000_00)
     assert ledger.positions[order.key].foreign.buckets == Buckets(paid=1_000_00)
+
+
+def test_what_left_beyond_an_order_is_borne_by_the_funds_that_had_something_left_to_pay():
+    ledger, parts = Ledger(), []
+    for fund, amount in (("A", 100_00), ("B", 300_00)):
+        item, act = ledger.item(amount), ledger.act("15000")
+        worth = act.expend(item).changes.expended
+        act.order(item.key, worth, amount)
+        ledger.keep(act)
+        parts.append(
+            PayablePart(
+                *(uuid4(), Source.INVOICE, uuid4(), item.document_line_id, item.budget_line_id),
+                *(worth, worth, 0, fund, "5.1.02", "IDR", "USD", amount),
+            )
+        )
+
+    # A penalty took all of A: what leaves is B's alone. Else it is shared by what was ordered.
+    assert revalue_ordered(ledger.act("15000"), parts, 40_000_00, {"B": 4_500_000_00}) == [0, 40_000_00]
+    act = ledger.act("15000")
+    assert revalue_ordered(act, parts, 40_000_00, {"A": 1_500_000_00, "B": 4_500_000_00}) == [10_000_00, 30_000_00]
+    ledger.keep(act)
+
+    assert ledger.figures == (0, 0, 6_040_000_00, 0, 13_960_000_00)
+    # An order of which nothing was left at all, in the currency of the books, has no difference to bear.
+    assert revalue_ordered(ledger.act("15000"), parts, 0, {}) == [0, 0]
 
 
 def test_a_share_of_quantity_is_of_the_foreign_amount_whatever_the_rates_did():

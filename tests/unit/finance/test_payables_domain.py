@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import pytest
 
+from chassis.country_pack import PackIncomplete
+from chassis.money import Money
 from services.finance.payables import domain, pack
 from services.finance.payables.domain import HoldReason, InvoiceLine, InvoiceStatus, OrderLine, TaxBase
 from tests.conftest import SEED
@@ -125,6 +127,45 @@ def test_a_total_that_is_not_what_the_lines_come_to_is_held():
 
     (hold,) = found.holds
     assert (hold.reason, hold.excess) == (HoldReason.TOTAL, RUPIAH)
+
+
+def test_what_a_total_was_rounded_by_is_neither_price_nor_tax():
+    line = ordered()
+    exact = domain.priced(line, Fraction(90), Fraction(50_000), None)
+    rounded = replace(exact, rounding=-40_00)
+
+    held = domain.match(
+        [rounded],
+        {line.purchase_order_line_id: line},
+        currency="IDR",
+        total=exact.amount,
+        tolerance=pack.tolerance("IDR", date(2025, 3, 1)),
+    )
+    passed = domain.match(
+        [rounded],
+        {line.purchase_order_line_id: line},
+        currency="IDR",
+        total=exact.amount - 40_00,
+        tolerance=pack.tolerance("IDR", date(2025, 3, 1)),
+    )
+
+    assert [hold.reason for hold in held.holds] == [HoldReason.TOTAL]
+    assert passed.status is InvoiceStatus.MATCHED
+    assert domain.claims([rounded], rounded.amount) == [4_500_000_00 - 40_00]
+
+
+def test_rounding_is_capped_by_currency_and_day():
+    day = date(2026, 3, 1)
+
+    assert domain.beyond_cap(Money(-50_00, "IDR"), pack.rounding_cap("IDR", day)) is None
+    for rounding in (Money(50_01, "IDR"), Money(-50_01, "IDR")):
+        refusal = domain.beyond_cap(rounding, pack.rounding_cap("IDR", day))
+        assert refusal is not None
+        assert "at most IDR 50" in refusal
+    assert pack.rounding_cap("USD", day) == 50
+    assert "none is taken in EUR" in str(domain.beyond_cap(Money(1, "EUR"), pack.rounding_cap("EUR", day)))
+    with pytest.raises(PackIncomplete, match=r"invoice_rounding\.csv"):
+        pack.rounding_cap("IDR", date(2000, 1, 1))
 
 
 def test_n25_the_last_invoice_of_the_purchase_clears_what_is_left_and_varies_by_33_300():

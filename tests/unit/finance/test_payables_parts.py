@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from uuid import uuid4
@@ -61,6 +62,18 @@ def test_what_earlier_invoices_took_is_not_split_off_again():
 
     assert found.taken is not None
     assert found.taken.quantity == 30
+
+
+def test_what_the_total_was_rounded_by_stays_with_what_is_left_of_the_invoice():
+    line = ordered(90, rate="0.11")
+    invoiced = replace(domain.priced(line, Fraction(100), Fraction(50_000), None), rounding=-25_00)
+
+    (found,) = matched_part("INV-1", [invoiced], {line.purchase_order_line_id: line}, holds=[], tolerance=TOLERANCE)
+
+    assert found.taken is not None
+    assert found.rest is not None
+    assert (found.taken.rounding, found.rest.rounding) == (0, -25_00)
+    assert found.taken.amount + found.rest.amount == invoiced.amount
 
 
 def test_n09_a_line_held_for_its_price_stays_whole():

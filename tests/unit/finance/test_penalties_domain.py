@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
+from uuid import uuid4
 
 import pytest
 
 from chassis import country_pack
 from chassis.country_pack import PackIncomplete
+from chassis.money import Money
 from chassis.settings import ROOT
-from services.finance.payables.penalties import domain, pack
+from services.finance.ledger.rates.domain import functional_amount
+from services.finance.payables.domain import Source
+from services.finance.payables.payment_store import PayablePart
+from services.finance.payables.penalties import domain, keeping, pack
 from services.finance.payables.penalties.domain import Assessed, Base, Delivery, Rule
 
 DUE, DELIVERED = date(2025, 3, 5), date(2025, 3, 12)
@@ -117,3 +125,37 @@ def test_something_is_left_to_pay():
 
     with pytest.raises(domain.PenaltyAbovePayable):
         domain.check_room(9_850, owed=11_100, withheld=1_250, currency="IDR", number="INV-1")
+
+
+def test_the_example_in_dollars_of_fifty_days_late():
+    part = PayablePart(
+        *(uuid4(), Source.INVOICE, uuid4(), uuid4(), uuid4()),
+        *(15_100_000_00, 15_100_000_00, 0, "UMUM", "5.1.02.04.01", "IDR", "USD", 1_000_00),
+    )
+
+    penalty = assessed(1_000_00, delivered_on=DUE + timedelta(days=50))
+    revenue = functional_amount(Money(penalty.amount, "USD"), Decimal(15_200), "IDR")
+
+    assert (penalty.amount, revenue.minor) == (50_00, 760_000_00)
+    # USD 950 are left of USD 1 000; had 226 500 of 15 100 000 been withheld, which is USD 15, it were USD 935.
+    assert keeping.net_abroad([part], 0) == Money(950_00 + penalty.amount, "USD")
+    assert keeping.net_abroad([part], 226_500_00) == Money(935_00 + penalty.amount, "USD")
+    assert keeping.net_abroad([replace(part, foreign_currency=None, foreign_minor=None)], 0) is None
+
+
+def test_a_penalty_is_kept_from_the_funds_by_what_is_left_of_each_and_none_pays_less_than_nil():
+    assert domain.shares(60, {"B": 100, "A": 50}, currency="IDR", number="INV-1") == {"A": 20, "B": 40}
+    assert domain.shares(7, {"A": 0, "B": 9}, currency="IDR", number="INV-1") == {"B": 7}
+    for rooms in itertools.product(range(5), repeat=3):
+        left = dict(zip("ABC", rooms, strict=True))
+        for amount in range(1, sum(rooms) + 1):
+            kept = domain.shares(amount, left, currency="IDR", number="INV-1")
+            assert sum(kept.values()) == amount
+            assert all(0 < share <= left[fund] for fund, share in kept.items()), (left, amount)
+
+
+def test_a_penalty_above_what_its_funds_have_left_names_them_and_what_to_do():
+    with pytest.raises(domain.PenaltyAboveFund, match="request the payment of INV-1 by itself") as refusal:
+        domain.shares(950_000_00, {"UMUM": 896_694_22}, currency="IDR", number="INV-1")
+
+    assert refusal.value.metadata == {"penalty_minor": "95000000", "left_minor": "89669422", "funds": "UMUM"}

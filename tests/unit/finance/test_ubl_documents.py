@@ -81,6 +81,11 @@ def test_a_price_for_a_hundred_is_a_price_of_one():
         (
             "<cbc:PayableAmount",
             '<cbc:PayableRoundingAmount currencyID="IDR">5</cbc:PayableRoundingAmount><cbc:PayableAmount',
+            "BT-115",
+        ),
+        (
+            "<cbc:PayableAmount",
+            '<cbc:PayableRoundingAmount currencyID="IDR">0.001</cbc:PayableRoundingAmount><cbc:PayableAmount',
             "BT-114",
         ),
     ],
@@ -174,6 +179,17 @@ def reading_problems(text: str) -> list[str]:
         return [f"{one}" for one in str(refused).split("; ")]
 
 
+def test_what_is_due_is_the_total_less_what_is_prepaid_with_what_it_was_rounded_by():
+    """BR-CO-16; the claim is without what is prepaid."""
+    read = reading.read(document([BilledLine("3", "333.33")], prepaid="100", rounding="-0.09").encode())
+
+    assert domain.problems(read) == []
+    assert (str(read.total), str(read.rounding)) == ("IDR 1 109.90", "IDR -0.09")
+    assert read.totals.due == Fraction("1009.90")
+    nothing = reading.read(document([BilledLine("1", "1", rate="0")], rounding="-1").encode())
+    assert [one.term for one in domain.problems(nothing)] == ["BT-114"]
+
+
 def test_a_discount_on_a_price_is_a_part_of_it():
     plain = document([BilledLine("2", "90")])
     price = '<cbc:PriceAmount currencyID="IDR">90</cbc:PriceAmount>'
@@ -224,6 +240,10 @@ def test_a_credit_note_names_its_invoice():
 
     assert reading.read(right.encode()).kind is DocumentKind.CREDIT_NOTE
     assert terms(document([BilledLine("1", "10")], credit=True)) == {"BT-25"}
+    reference = right[right.index("<cac:BillingReference>") : right.index("</cac:BillingReference>")]
+    other = reference.replace("INV-1", "INV-2") + "</cac:BillingReference>"
+    with pytest.raises(UblMismatch, match="names 2 invoices"):
+        reading.read(right.replace("<cac:BillingReference>", other + "<cac:BillingReference>", 1).encode())
 
 
 # --- what no supplier's software sends -----------------------------------------------------------------------------

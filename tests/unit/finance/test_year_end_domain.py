@@ -49,6 +49,7 @@ def closed(*balances: Balance):
         (balance("2.1.06.99", "PAYABLE", -5), None),
         (balance("3.1.01.01", "EQUITY", -5), None),
         (balance("3.1.03.01", "INTER_ENTITY", -5), None),
+        (balance("3.1.02.90", "INTER_ENTITY", 5, BUDGET), None),
         (balance("4.1.01", "REVENUE", -5, BUDGET), "3.1.02.06"),
         (balance("5.1.02", "EXPENDITURE", 5, BUDGET), "3.1.02.06"),
         (balance("6.1.01", "FINANCING", -5, BUDGET), "3.1.02.06"),

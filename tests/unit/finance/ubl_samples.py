@@ -58,6 +58,7 @@ def document(
     issued_on: str = "2025-03-13",
     adjusted: Sequence[Adjusted] = (),
     prepaid: str = "",
+    rounding: str = "",
     contract: str = "",
 ) -> str:
     """A document whose totals are right."""
@@ -116,8 +117,9 @@ def document(
         + (amount("AllowanceTotalAmount", allowed) if allowed else "")
         + (amount("ChargeTotalAmount", charged) if charged else "")
         + (amount("PrepaidAmount", prepaid) if prepaid else "")
-        + f"{amount('PayableAmount', without_tax + tax - Decimal(prepaid or '0'))}</cac:LegalMonetaryTotal>"
-        f"{body}</{root}>"
+        + (amount("PayableRoundingAmount", rounding) if rounding else "")
+        + amount("PayableAmount", without_tax + tax - Decimal(prepaid or "0") + Decimal(rounding or "0"))
+        + f"</cac:LegalMonetaryTotal>{body}</{root}>"
     )
 
 

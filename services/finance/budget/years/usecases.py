@@ -81,11 +81,15 @@ def open_year(session: Session, agency_id: UUID, fiscal_year: int, *, on: date, 
     when budget has come. A slice without a line, or without enough budget, keeps its reason and goes on waiting.
     """
     looked_at = []
-    for one in store.lock_waiting(session, agency_id, fiscal_year):
-        waiting = next(part for part in one.slices if part.fiscal_year == fiscal_year)
+    planned = [_planned(session, one, fiscal_year) for one in store.lock_waiting(session, agency_id, fiscal_year)]
+    # All lines at once and in their one order: the slices come in the order of their approval, and an act on two of the
+    # lines would otherwise hold one of them and wait for the other, while this one waits for the first.
+    lock_lines(session, agency_id, {found for _, _, found in planned if not isinstance(found, KelolaError)})
+    for one, waiting, found in planned:
         try:
-            line_id = _line_for(session, one, waiting)
-            parts = _obligate(session, one, waiting, line_id, on=on, person_id=person_id)
+            if isinstance(found, KelolaError):
+                raise found
+            parts = _obligate(session, one, waiting, found, on=on, person_id=person_id)
             changed = domain.obligated(one, parts, on)
         except KelolaError as refusal:
             # Whatever stops one slice stops neither the others nor the year. Nothing of it was written: an act is
@@ -97,6 +101,15 @@ def open_year(session: Session, agency_id: UUID, fiscal_year: int, *, on: date, 
             outbox.emit(session, MultiYearAuthorisationChanged(changed))
         looked_at.append(changed)
     return looked_at
+
+
+def _planned(session: Session, one: Authorisation, fiscal_year: int) -> tuple[Authorisation, Slice, UUID | KelolaError]:
+    """An authorisation with its slice of a year, and the line that pays it or why there is none."""
+    waiting = next(part for part in one.slices if part.fiscal_year == fiscal_year)
+    try:
+        return one, waiting, _line_for(session, one, waiting)
+    except KelolaError as refusal:
+        return one, waiting, refusal
 
 
 def get(session: Session, authorisation_id: UUID) -> Authorisation:

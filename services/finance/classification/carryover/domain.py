@@ -17,7 +17,7 @@ from chassis.errors import FailedPrecondition, InvalidArgument
 from chassis.money import checked
 from services.finance.classification.domain import Account, ClassificationConflict
 from services.finance.classification.segments import CODES_SHOWN, Segment
-from services.finance.ledger.domain import LINES_MAX, Basis, JournalEntry, Line, Segments
+from services.finance.ledger.domain import LINES_MAX, Basis, FundBalancing, JournalEntry, Line, Segments
 from services.finance.ledger.yearend.domain import OpenEstimate, YearRun
 
 OPENING = "OPENING"
@@ -74,8 +74,8 @@ def admit(wanted: Sequence[Succession], present: Iterable[Succession]) -> list[t
     for (segment, old_code, on), members in families.items():
         if segment is Segment.FUND:
             raise SuccessionInvalid(
-                f"FUND {old_code}: a fund balances by itself, so it has no successor; what one fund owes another is "
-                "posted between them"
+                f"FUND {old_code}: a fund balances by itself, so it has no successor: it ends when it holds nothing "
+                "any more. What it gives to another fund is posted between them (fund_balancing)"
             )
         codes = [one.new_code for one in members]
         defaults = [one.new_code for one in members if one.is_default]
@@ -141,15 +141,26 @@ class Uncarried:
     code: str
     has_balance: bool
     has_budget: bool
+    has_bank_account: bool = False
+    has_journal_template: bool = False
+
+
+# A fund is kept by itself (PP 71/2010 on accounting entities and their funds; to verify): it outlives what it holds.
+_FUNDS_STAY = (
+    ". A fund has no successor: settle what it owes and is owed and release what its budget lines hold, or let it hold "
+    "on (BatchCreateDimensionValues, the same code from the day of its end)"
+)
 
 
 def incomplete(year: int, uncarried: Sequence[Uncarried]) -> CarryOverIncomplete:
     """The refusal of a carry-over, with the codes that have no successor."""
     codes = [f"{one.segment.value} {one.code}" for one in uncarried]
     shown = ", ".join(codes[:CODES_SHOWN])
+    funds = any(one.segment is Segment.FUND for one in uncarried)
     return CarryOverIncomplete(
         f"{len(codes)} codes hold something, end before {year} and have no successor: {shown}; name their successors "
-        "(BatchCreateCodeSuccessions), then carry over again",
+        "(BatchCreateCodeSuccessions), or end the journal templates and bank accounts that name them, then carry over "
+        f"again{_FUNDS_STAY if funds else ''}",
         metadata={"code_count": str(len(codes)), "codes": shown},
     )
 
@@ -172,6 +183,7 @@ class Holding:
     budget_line_id: UUID | None = None
     document_line_id: UUID | None = None
     counterpart_agency_id: UUID | None = None
+    counterpart_fund_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +263,7 @@ def _moved(holding: Holding, functional_currency: str) -> Iterator[Line]:
                 budget_line_id=holding.budget_line_id,
                 document_line_id=holding.document_line_id,
                 counterpart_agency_id=holding.counterpart_agency_id,
+                counterpart_fund_code=holding.counterpart_fund_code,
             )
 
 
@@ -289,4 +302,6 @@ def entry(
         source_id=source_id,
         lines=lines,
         person_id=person_id,
+        # Every fund balances already, so that nothing is added: what the funds owe one another is kept with its lines.
+        balancing=FundBalancing.DUE if any(line.counterpart_fund_code for line in lines) else FundBalancing.GIVEN,
     )

@@ -16,6 +16,7 @@ from services.finance.classification.carryover.tables import BalanceCarryOverRow
 from services.finance.classification.segments import Segment
 from services.finance.ledger.domain import Basis, Segments
 from services.finance.ledger.yearend import run_store
+from services.finance.ledger.yearend.domain import Balance
 
 _SUCCESSION = tuple(Succession.__dataclass_fields__)
 _SEGMENT_COLUMNS = ", ".join(f"l.{name}" for name in Segments.__dataclass_fields__)
@@ -126,6 +127,125 @@ def uncarried_budget(
     return [(Segment(row.segment), row.code) for row in rows]
 
 
+def named_by_templates(session: Session, agency_id: UUID, *, first_day: date) -> list[tuple[Segment, str]]:
+    """The codes that have ended by a day without successor while a journal template that goes on names them.
+
+    A line that names a budget line goes with it and its year.
+    """
+    rows = session.execute(
+        text(
+            f"""
+            select distinct c.segment, c.code
+            from (select v.segment, v.code
+                  from journal_template t join journal_template_line l using (journal_template_id)
+                  cross join lateral (values ('ACCOUNT', l.account_code), ('FUND', l.fund_code),
+                                             ('ORGANISATION', l.organisation_code), ('PROGRAM', l.program_code),
+                                             ('FUNCTION', l.function_code), ('LOCATION', l.location_code),
+                                             ('PROJECT', l.project_code),
+                                             ('FUNDING_SOURCE', l.funding_source_code)) v (segment, code)
+                  where t.agency_id = :agency_id and (t.last_due_on is null or t.last_due_on >= :first_day)
+                    and l.budget_line_id is null and v.code <> '') c
+            cross join lateral (
+                select max(f.valid_from) as valid_from
+                from (select a.valid_from from account a where c.segment = 'ACCOUNT' and a.code = c.code
+                      union all
+                      select d.valid_from from dimension_value d where d.kind = c.segment and d.code = c.code) f
+                where f.valid_from <= :first_day
+            ) last
+            where {_ENDED} and carried_code(c.segment, c.code, last.valid_from, :first_day) = c.code
+            order by 1, 2
+            """  # noqa: S608  # constants of this module; values are bound
+        ),
+        {"agency_id": agency_id, "first_day": first_day},
+    )
+    return [(Segment(row.segment), row.code) for row in rows]
+
+
+_ENDED_FUNDS = f"""
+    select c.code from (select distinct 'FUND' as segment, k.fund_code as code from account_balance k
+                        where k.agency_id = :agency_id) c
+    where {_ENDED}
+"""  # noqa: S608  # constants of this module; values are bound
+
+
+def fund_balances(session: Session, agency_id: UUID, *, first_day: date) -> list[Balance]:
+    """What stands on each account of the funds that have ended by a day."""
+    rows = session.execute(
+        text(
+            f"""
+            select k.basis, k.fund_code, k.account_code, last.kind, k.currency,
+                   sum(k.debit_minor)::numeric - sum(k.credit_minor) as amount,
+                   sum(k.functional_debit_minor)::numeric - sum(k.functional_credit_minor) as functional
+            from account_balance k
+            cross join lateral (
+                select a.kind from account a
+                where a.code = k.account_code and a.valid_from <= :first_day order by a.valid_from desc limit 1
+            ) last
+            where k.agency_id = :agency_id and k.fund_code in ({_ENDED_FUNDS})
+            group by 1, 2, 3, 4, 5
+            having sum(k.debit_minor) <> sum(k.credit_minor)
+                or sum(k.functional_debit_minor) <> sum(k.functional_credit_minor)
+            order by 1, 2, 3, 5
+            """  # noqa: S608  # constants of this module; values are bound
+        ),
+        {"agency_id": agency_id, "first_day": first_day},
+    )
+    return [
+        Balance(
+            Basis(row.basis),
+            row.fund_code,
+            row.account_code,
+            row.kind,
+            row.currency,
+            checked(int(row.amount)),
+            checked(int(row.functional)),
+        )
+        for row in rows
+    ]
+
+
+def funds_with_open_lines(session: Session, agency_id: UUID, *, first_day: date) -> list[str]:
+    """The funds that have ended by a day while budget lines of theirs hold R, O, V, E or S."""
+    rows = session.execute(
+        text(
+            f"""
+            select distinct c.code from (
+                select 'FUND' as segment, b.fund_code as code from budget_line b
+                where b.agency_id = :agency_id and b.postable
+                  and b.reserved_minor + b.obligated_minor + b.advanced_minor + b.expended_minor + b.ordered_minor > 0
+            ) c
+            where {_ENDED} order by 1
+            """  # noqa: S608  # constants of this module; values are bound
+        ),
+        {"agency_id": agency_id, "first_day": first_day},
+    )
+    return [row.code for row in rows]
+
+
+def cash_without_heir(session: Session, agency_id: UUID, *, first_day: date) -> list[str]:
+    """The cash accounts that have ended by a day while a bank account goes on, and none follows, or one that is also
+    another bank account's: what the bank tells from then on would have no account of its own in the books."""
+    rows = session.execute(
+        text(
+            f"""
+            with c as (
+                select b.bank_account_id, 'ACCOUNT' as segment, b.account_code as code,
+                       carried_code('ACCOUNT', b.account_code, b.valid_from, :first_day) as now
+                from bank_account b
+                where b.agency_id = :agency_id and b.valid_from <= :first_day
+                  and (b.valid_to is null or :first_day < b.valid_to)
+            )
+            select distinct c.code from c
+            where {_ENDED} and (c.now = c.code or exists (
+                select from c other where other.now = c.now and other.bank_account_id <> c.bank_account_id))
+            order by 1
+            """  # noqa: S608  # constants of this module; values are bound
+        ),
+        {"agency_id": agency_id, "first_day": first_day},
+    )
+    return [row.code for row in rows]
+
+
 def holdings(session: Session, agency_id: UUID, *, first_day: date) -> list[tuple[Holding, str]]:
     """What stands on accounts that have ended by a day, and the kind of each account.
 
@@ -149,11 +269,14 @@ def holdings(session: Session, agency_id: UUID, *, first_day: date) -> list[tupl
             )
             select l.basis, l.fund_code, l.account_code, e.successor, e.kind, l.currency, {_SEGMENT_COLUMNS},
                    l.budget_line_id, l.document_line_id, l.counterpart_agency_id,
+                   coalesce(i.counterpart_fund_code, '') as counterpart_fund_code,
                    sum(l.debit_minor)::numeric - sum(l.credit_minor) as amount,
                    sum(l.functional_debit_minor)::numeric - sum(l.functional_credit_minor) as functional
             from ended e join journal_line l on l.account_code = e.code and l.agency_id = :agency_id
+            left join interfund_line i on (i.journal_entry_id, i.line_no) = (l.journal_entry_id, l.line_no)
             group by l.basis, l.fund_code, l.account_code, e.successor, e.kind, l.currency, {_SEGMENT_COLUMNS},
-                     l.budget_line_id, l.document_line_id, l.counterpart_agency_id, l.functional_debit_minor is null
+                     l.budget_line_id, l.document_line_id, l.counterpart_agency_id, i.counterpart_fund_code,
+                     l.functional_debit_minor is null
             having sum(l.debit_minor) <> sum(l.credit_minor)
                 or sum(l.functional_debit_minor) <> sum(l.functional_credit_minor)
             order by 1, 2, 3, 6, l.budget_line_id, l.document_line_id
@@ -175,6 +298,7 @@ def holdings(session: Session, agency_id: UUID, *, first_day: date) -> list[tupl
                 row.budget_line_id,
                 row.document_line_id,
                 row.counterpart_agency_id,
+                row.counterpart_fund_code,
             ),
             row.kind,
         )
@@ -216,6 +340,49 @@ def successors_on(
         },
     )
     return {(Segment(row.segment), row.code, row.on_day): row.now for row in rows if row.now != row.code}
+
+
+def before_a_succession(session: Session, journal_entry_ids: Collection[UUID]) -> dict[UUID, date]:
+    """The accounting days of those of these entries after which some code got a successor; mostly there are none."""
+    if not journal_entry_ids:
+        return {}
+    rows = session.execute(
+        text(
+            """
+            select e.journal_entry_id, e.accounting_on from journal_entry e
+            where e.journal_entry_id = any (cast(:ids as uuid[]))
+              and exists (select from code_succession s where s.effective_on > e.accounting_on)
+            """
+        ),
+        {"ids": sorted(journal_entry_ids)},
+    )
+    return {row.journal_entry_id: row.accounting_on for row in rows}
+
+
+def successors_between(
+    session: Session, codes: Collection[tuple[Segment, str]], *, since: date, on: date
+) -> dict[tuple[Segment, str], str]:
+    """What codes that held on `since` are called on a later day; those that no succession touches are left out.
+
+    A code that was used anew meanwhile is still followed: what held on `since` is not what it stands for now.
+    """
+    asked = sorted((segment.value, code) for segment, code in codes)
+    rows = session.execute(
+        text(
+            """
+            select w.segment, w.code, carried_code(w.segment, w.code, :since, :on_day) as now
+            from unnest(cast(:segments as text[]), cast(:codes as text[])) as w (segment, code)
+            where exists (select from code_succession s where (s.segment, s.old_code) = (w.segment, w.code))
+            """
+        ),
+        {
+            "segments": [segment for segment, _ in asked],
+            "codes": [code for _, code in asked],
+            "since": since,
+            "on_day": on,
+        },
+    )
+    return {(Segment(row.segment), row.code): row.now for row in rows if row.now != row.code}
 
 
 def add(session: Session, done: CarryOver) -> None:

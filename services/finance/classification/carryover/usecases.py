@@ -66,7 +66,8 @@ def _accounts(session: Session, successions: Sequence[Succession]) -> dict[tuple
 
 
 def uncarried(session: Session, agency_id: UUID, year: int) -> list[Uncarried]:
-    """The codes that hold a balance or a budget, end before a year and have no successor; by segment and code."""
+    """The codes that hold a balance or a budget, or that a bank account or a template which goes on names, end before a
+    year and have no successor; by segment and code."""
     holdings = _holdings(session, agency_id, year)
     return _uncarried(session, agency_id, year, holdings)
 
@@ -78,10 +79,25 @@ def _uncarried(session: Session, agency_id: UUID, year: int, holdings: Sequence[
     budgeted = set(
         store.uncarried_budget(session, agency_id, year, before=calendar.first_day(year - 1), first_day=first_day)
     )
+    held |= {(Segment.FUND, one.fund_code) for one in _of_ended_funds(session, agency_id, year)}
+    budgeted |= {(Segment.FUND, code) for code in store.funds_with_open_lines(session, agency_id, first_day=first_day)}
+    mirrored = {(Segment.ACCOUNT, code) for code in store.cash_without_heir(session, agency_id, first_day=first_day)}
+    named = set(store.named_by_templates(session, agency_id, first_day=first_day))
+    reasons = (held, budgeted, mirrored, named)
     return [
-        Uncarried(segment, code, (segment, code) in held, (segment, code) in budgeted)
-        for segment, code in sorted(held | budgeted, key=lambda one: (one[0].value, one[1]))
+        Uncarried(*code, *(code in reason for reason in reasons))
+        for code in sorted(set().union(*reasons), key=lambda one: (one[0].value, one[1]))
     ]
+
+
+def _of_ended_funds(session: Session, agency_id: UUID, year: int) -> list[Balance]:
+    """What funds hold that end before a year, without what the closing of the year before takes."""
+    calendar = fiscal_calendar()
+    found = store.fund_balances(session, agency_id, first_day=calendar.first_day(year))
+    if not found:
+        return []
+    targets = closing.targets_of(session, on=calendar.last_day(year - 1))
+    return [one for one in found if targets.of(one) is None]
 
 
 def _holdings(session: Session, agency_id: UUID, year: int) -> list[Holding]:

@@ -45,7 +45,12 @@ def succession_message(one: Succession) -> carry_over_pb2.CodeSuccession:
 def uncarried_message(one: Uncarried) -> carry_over_pb2.UncarriedCode:
     """A code without successor."""
     return carry_over_pb2.UncarriedCode(
-        segment=segment_number(one.segment), code=one.code, has_balance=one.has_balance, has_budget=one.has_budget
+        segment=segment_number(one.segment),
+        code=one.code,
+        has_balance=one.has_balance,
+        has_budget=one.has_budget,
+        has_bank_account=one.has_bank_account,
+        has_journal_template=one.has_journal_template,
     )
 
 

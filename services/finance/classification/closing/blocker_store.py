@@ -14,26 +14,33 @@ from sqlmodel import Session
 from services.finance.classification.closing.domain import Blocker, BlockerKind
 from services.finance.classification.domain import Area, FiscalPeriod
 
-# Received-not-invoiced by document line: of an order line what was accepted less what approved invoices named; of a
-# service that was accepted by hand what its own movement expended. Both are kept as they are now, so a line counts
-# with all that it has once it has anything by the period's end.
+# Received-not-invoiced by document line: of an order line what was accepted less what went back and what approved
+# invoices named, in the order's own currency, which its rate does not change (as payables/verify has it); of a service
+# that was accepted by hand what its own movements expended, in that of the books. Both are kept as they are now, so a
+# line counts with all that it has once it has anything by the period's end.
 _GRNI = """
     select 'GRNI_UNEXPLAINED' as kind, 'PAYABLES' as area, document_line_id::text as subject,
            format('document line %s: received-not-invoiced is %s, accepted and not invoiced %s minor units',
                   document_line_id, balance, explained) as description
     from (
         select coalesce(l.document_line_id, o.purchase_order_line_id) as document_line_id,
-               coalesce(l.balance, 0) as balance, coalesce(l.first_on, o.first_on) as first_on,
-               case when o.purchase_order_line_id is not null then o.accepted_minor - o.cleared_minor
+               coalesce(case when o.purchase_order_line_id is not null then l.balance else l.worth end, 0) as balance,
+               coalesce(l.first_on, o.first_on) as first_on,
+               case when o.purchase_order_line_id is not null
+                    then o.accepted_minor - o.returned_minor - o.cleared_minor
                     else coalesce((select sum(m.expended_minor)::bigint from funds_movement m
                                    where m.agency_id = :agency_id and m.document_line_id = l.document_line_id), 0)
                end as explained
         from (
-            select document_line_id, sum(credit_minor - debit_minor)::bigint as balance,
-                   min(accounting_on) as first_on
-            from journal_line
-            where agency_id = :agency_id and document_line_id is not null
-              and account_code in (select account_code from account_mapping where role = 'GRNI')
+            select j.document_line_id, min(j.accounting_on) as first_on,
+                   sum(j.credit_minor - j.debit_minor)
+                       filter (where j.currency = coalesce(f.foreign_currency, j.currency))::bigint as balance,
+                   sum(coalesce(j.functional_credit_minor, j.credit_minor)
+                       - coalesce(j.functional_debit_minor, j.debit_minor))::bigint as worth
+            from journal_line j
+            left join purchase_order_line f on f.purchase_order_line_id = j.document_line_id
+            where j.agency_id = :agency_id and j.document_line_id is not null
+              and j.account_code in (select account_code from account_mapping where role = 'GRNI')
             group by 1
         ) l
         full join (

@@ -7,13 +7,14 @@ from sqlalchemy import Connection, text
 from chassis.verify import PROBLEMS_MAX, Problem
 
 # A line between entities names the other one. What an agency shows towards the treasury is what that shows towards it,
-# by fund, whichever document made it (domain rules §1).
+# by fund, whichever document made it (domain rules §1). What the funds of one agency owe one another is E2
+# (ledger/interfund).
 _PAIR = """
     with side as (
         select agency_id, counterpart_agency_id, fund_code,
                sum(coalesce(functional_debit_minor, debit_minor)::numeric
                    - coalesce(functional_credit_minor, credit_minor)) as amount
-        from journal_line where counterpart_agency_id is not null group by 1, 2, 3
+        from journal_line where counterpart_agency_id <> agency_id group by 1, 2, 3
     )
     select coalesce(mine.agency_id, theirs.counterpart_agency_id) as agency_id,
            coalesce(mine.counterpart_agency_id, theirs.agency_id) as counterpart_agency_id,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from chassis.dates import Month
 from chassis.errors import InvalidArgument
-from services.finance.ledger.domain import MANUAL, JournalEntry, Line, reversal
+from services.finance.ledger.domain import MANUAL, FundBalancing, JournalEntry, Line, reversal
 
 _MONTHS = 12
 # One run's entries: a transaction of a size that the posting statement takes easily.
@@ -50,6 +50,7 @@ class Template:
     person_id: UUID
     created_at: datetime
     version: int = 1
+    balancing: FundBalancing = FundBalancing.GIVEN
 
     def due_days(self, to: date) -> Iterator[date]:
         """The due days up to `to`, in order: one day of the month, or its last where it has no such day."""
@@ -80,6 +81,7 @@ class Template:
             lines=self.lines,
             person_id=person_id,
             auto_reverse=self.auto_reverse,
+            balancing=self.balancing,
         )
 
 

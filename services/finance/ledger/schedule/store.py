@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select, text, tuple_
 from sqlmodel import Session
 
-from services.finance.ledger.domain import Basis, Line, Segments
+from services.finance.ledger.domain import Basis, FundBalancing, Line, Segments
 from services.finance.ledger.schedule.domain import Scheduled, ScheduledKind, ScheduledStatus, Template
 from services.finance.ledger.schedule.tables import JournalTemplateLineRow, JournalTemplateRow, ScheduledEntryRow
 
@@ -21,7 +21,8 @@ _HEAD = tuple(name for name in Template.__dataclass_fields__ if name != "lines")
 
 def add(session: Session, template: Template) -> None:
     """Insert a template with its lines, and set the clock."""
-    session.add(JournalTemplateRow(**{name: getattr(template, name) for name in _HEAD}))
+    head = {name: getattr(template, name) for name in _HEAD}
+    session.add(JournalTemplateRow(**(head | {"balancing": template.balancing.value})))
     session.add_all(
         [
             JournalTemplateLineRow(
@@ -90,7 +91,10 @@ def _with_lines(session: Session, rows: Sequence[JournalTemplateRow]) -> list[Te
             )
         )
     return [
-        Template(**{name: getattr(row, name) for name in _HEAD}, lines=tuple(lines[row.journal_template_id]))
+        Template(
+            **({name: getattr(row, name) for name in _HEAD} | {"balancing": FundBalancing(row.balancing)}),
+            lines=tuple(lines[row.journal_template_id]),
+        )
         for row in rows
     ]
 

@@ -18,6 +18,7 @@ class JournalTemplateRow(FinanceTable, table=True):
     __tablename__ = "journal_template"
     __table_args__ = (
         CheckConstraint("interval_months between 1 and 60", name="interval"),
+        CheckConstraint("balancing in ('GIVEN', 'DUE')", name="balancing"),
         Index("ix_journal_template_list", "agency_id", "journal_template_id"),
     )
 
@@ -31,6 +32,8 @@ class JournalTemplateRow(FinanceTable, table=True):
     person_id: UUID = Field(sa_type=Uuid)
     created_at: datetime = instant_field()
     version: int
+    # How the funds of its entries balance (ledger.domain.FundBalancing).
+    balancing: str = Field(sa_type=Text)
 
 
 class JournalTemplateLineRow(FinanceTable, table=True):

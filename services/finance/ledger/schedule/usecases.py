@@ -17,7 +17,8 @@ from services.finance.classification.store import functional_currencies
 from services.finance.ledger import domain as ledger
 from services.finance.ledger import store as ledger_store
 from services.finance.ledger import usecases as posting
-from services.finance.ledger.domain import JournalEntry, Posted, Verdict
+from services.finance.ledger.domain import FundBalancing, JournalEntry, Posted, Verdict
+from services.finance.ledger.interfund import usecases as interfund
 from services.finance.ledger.schedule import domain, store
 from services.finance.ledger.schedule.domain import Scheduled, ScheduledKind, ScheduledStatus, Template
 from services.finance.ledger.schedule.events import JournalTemplateCreated, JournalTemplateEnded
@@ -50,6 +51,8 @@ def create(session: Session, template: Template) -> Template:
     domain.check_span(template)
     currency = functional_currencies(session, [template.agency_id]).get(template.agency_id, "")
     first = template.entry(template.first_due_on, journal_entry_id=new_id(), person_id=template.person_id)
+    if first.balancing is not FundBalancing.GIVEN:
+        first = interfund.balanced(session, first, currency, {})
     ledger.check(first, currency)
     store.add(session, template)
     outbox.emit(session, JournalTemplateCreated(template))

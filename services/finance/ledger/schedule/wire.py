@@ -11,7 +11,7 @@ from chassis.wire import from_date, resource_id, resource_name, to_date, to_time
 from kelola.finance.v1 import journal_template_pb2, ledger_events_pb2
 from services.finance.ledger.schedule.domain import Scheduled, ScheduledStatus, Template
 from services.finance.ledger.schedule.events import JournalTemplateCreated, JournalTemplateEnded
-from services.finance.ledger.wire import line, line_message
+from services.finance.ledger.wire import balancing, balancing_value, line, line_message
 
 COLLECTION = "journalTemplates"
 
@@ -30,6 +30,7 @@ def template(message: journal_template_pb2.JournalTemplate, *, by: UUID, at: dat
         lines=tuple(line(one, f"{field}.lines[{index}]") for index, one in enumerate(message.lines)),
         person_id=by,
         created_at=at,
+        balancing=balancing(message.fund_balancing),
     )
 
 
@@ -54,6 +55,7 @@ def template_message(one: Template, next_due_on: date | None) -> journal_templat
         ],
         person_id=str(one.person_id),
         created_at=to_timestamp(one.created_at),
+        fund_balancing=balancing_value(one.balancing),
     )
     if one.last_due_on is not None:
         message.last_due_on.CopyFrom(to_date(one.last_due_on))

@@ -36,7 +36,9 @@ _BALANCES = text(
         union all
         select * from foreign_line
     )
-    select b.*, (select a.kind from account a where a.code = b.account_code order by a.valid_from desc limit 1) as kind
+    -- What the account is in the year that is closed: by then the next year's chart may use its code for another thing.
+    select b.*, (select a.kind from account a where a.code = b.account_code and a.valid_from <= :last_day
+                 order by a.valid_from desc limit 1) as kind
     from balance b where b.amount <> 0 or b.functional <> 0
     order by 1, 2, 3, 4, b.functional is null
     """
@@ -58,9 +60,14 @@ _OPEN_ESTIMATES = text(
 )
 
 
-def balances(session: Session, agency_id: UUID, year: int, functional_currency: str) -> list[Balance]:
+def balances(session: Session, agency_id: UUID, year: int, functional_currency: str, last_day: date) -> list[Balance]:
     """What every account of an agency holds at the end of a year, closings of before included."""
-    values = {"agency_id": agency_id, "year": year, "functional_currency": functional_currency}
+    values = {
+        "agency_id": agency_id,
+        "year": year,
+        "functional_currency": functional_currency,
+        "last_day": last_day,
+    }
     return [
         Balance(
             Basis(basis),

@@ -35,7 +35,7 @@ def close(session: Session, *, agency_id: UUID, year: int, person_id: UUID, at: 
     domain.check_ready(calendar.list_periods(session, agency_id=agency_id, year=year, area=Area.LEDGER))
     currency, last_day = fiscal_year.functional_currency, fiscal_calendar().last_day(year)
     targets = targets_of(session, on=last_day)
-    balances = store.balances(session, agency_id, year, currency)
+    balances = store.balances(session, agency_id, year, currency, last_day)
     open_estimates = store.open_estimates(session, agency_id, year, last_day)
     if open_estimates:
         appropriations = mapping.account_for(session, "APR", on=last_day)

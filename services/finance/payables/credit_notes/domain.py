@@ -6,7 +6,7 @@ Domain rules §3 (return, price) and §2 (refunds). Amounts are minor units of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 from uuid import UUID
@@ -78,7 +78,7 @@ class InvoicedLine:
     """One line of an approved invoice with what approved credit notes took back of it so far.
 
     `amount` is the line's claim (net + tax), `cleared` the part of it that had been received-not-invoiced, the rest is
-    a price variance.
+    a price variance. What the invoice's total was rounded by is in neither: `rounding` is what notes left of it.
     """
 
     purchase_order_line_id: UUID
@@ -96,6 +96,12 @@ class InvoicedLine:
     credited_cleared: int = 0
     # What is left of the line's cost in the currency of the books; None when that is the invoice's own.
     cost: Cost | None = None
+    rounding: int = 0
+
+    @property
+    def left(self) -> int:
+        """What the line still claims, with the invoice's rounding where it bears it."""
+        return self.amount - self.credited + self.rounding
 
     @property
     def cleared(self) -> int:
@@ -130,11 +136,13 @@ class CreditLine:
     # What the approved line took of the payable, or stands at as a receivable, in the currency of the books when that
     # is another one. It changes with rates and is no part of what the note says.
     carried: int | None = field(default=None, compare=False)
+    # What the note's total was rounded by (EN 16931 BT-114), on the line that bears it: in `amount` and `variance`.
+    rounding: int = 0
 
     @property
     def net(self) -> int:
         """The price without tax."""
-        return self.amount - self.tax
+        return self.amount - self.tax - self.rounding
 
 
 def returned(line: InvoicedLine, quantity: Fraction) -> CreditLine:
@@ -185,6 +193,26 @@ def repriced(line: InvoicedLine, net: int, tax: int | None, minor_per_unit: int)
         net + tax,
         Fraction(net, minor_per_unit),
     )
+
+
+def rounded(line: CreditLine, invoiced: InvoicedLine, rounding: int) -> CreditLine:
+    """The line with what the note's total was rounded by, no more than the invoice's line still claims."""
+    amount = line.amount + rounding
+    if amount < line.tax:
+        raise InvalidArgument.field(
+            "credit_note.rounding", f"{rounding} minor units take more off than the last line comes to without tax"
+        )
+    if amount > invoiced.left:
+        raise CreditExceedsInvoice(
+            f"{amount} minor units are credited, {rounding} of them rounding; the line claims {invoiced.left}, of "
+            f"which {invoiced.rounding} are what the invoice was rounded by: have the note rounded as the invoice was",
+            metadata={
+                "purchase_order_line_id": str(line.purchase_order_line_id),
+                "left_minor": str(invoiced.left),
+                "rounding_minor": str(invoiced.rounding),
+            },
+        )
+    return replace(line, amount=amount, variance=line.variance + rounding, rounding=rounding)
 
 
 def check_total(lines: Sequence[CreditLine], total: Money) -> None:

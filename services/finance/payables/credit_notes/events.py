@@ -50,6 +50,8 @@ class Refunded:
     refunded_on: date
     replaced: bool
     version: int
+    # Of the amount, what had been withheld from the payment and did not come from the creditor.
+    withheld_minor: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from chassis.money import Money
+from chassis.money import Money, allocate
 from services.finance.budget.journals import post_one
 from services.finance.classification import mapping
 from services.finance.ledger.domain import Basis, Line, Posted
 from services.finance.ledger.rates.domain import EXCHANGE_DIFFERENCE
+from services.finance.payables import pack
 from services.finance.payables.credit_notes.domain import CreditLine
 from services.finance.payables.credit_notes.exchange.domain import InBooks
+from services.finance.payables.credit_notes.withholding.store import Correction
 from services.finance.payables.domain import Treatment
 from services.finance.payables.journals import Tag, credit, debit, entry, exchange_lines
 
@@ -140,25 +142,25 @@ def post_refund(
     refunded_on: date,
     lines: Sequence[Refunded],
     person_id: UUID,
-    foreign_cash: str | None = None,
+    withheld: Sequence[Correction] = (),
+    foreign_cash: Money | None = None,
 ) -> Posted:
-    """ACCRUAL: T Dr CASH / Cr RK-T; A Dr RK-A / Cr receivable. The agency's entry, whose year decides the rest.
+    """ACCRUAL: T Dr CASH, WHT what is withheld no more / Cr RK-T; A Dr RK-A / Cr receivable. The agency's entry, whose
+    year decides the rest.
 
     What came beyond what the receivable stood at is an exchange difference: A Dr RK-A / Cr FXD. `foreign_cash`: it came
     into an account in the creditor's own currency. An agency that is its own treasury has no pair with itself.
     """
+    roles = {one.withholding_code: pack.withholding_role(one.withholding_code) for one in withheld}
     accounts = mapping.accounts_for(
-        session, [(role, "") for role in ("CASH", "RK-T", "RK-A", "REFUND", "FXD")], on=refunded_on
+        session, [(role, "") for role in ("CASH", "RK-T", "RK-A", "REFUND", "FXD", *roles.values())], on=refunded_on
     )
     text, currency = f"Refund of credit note {number}", lines[0].tag.currency
-    cash = accounts["CASH", ""]
     funds = _by_fund(lines, lambda one: one.worth)
-    own = dict(_by_fund(lines, lambda one: 0 if one.own is None else one.own.minor))
-    theirs = [
-        Line(Basis.ACCRUAL, fund, cash, amount, 0, currency)
-        if foreign_cash is None
-        else Line(Basis.ACCRUAL, fund, cash, own[fund], 0, foreign_cash, amount, functional_currency=currency)
-        for fund, amount in funds
+    theirs = _cash(accounts["CASH", ""], funds, withheld, currency, foreign_cash)
+    theirs += [
+        Line(Basis.ACCRUAL, one.fund_code, accounts[roles[one.withholding_code], ""], one.amount, 0, currency)
+        for one in withheld
     ]
     mine = [credit(Basis.ACCRUAL, accounts["REFUND", ""], one.receivable, one.tag, one.own) for one in lines]
     owed = dict(_by_fund(lines, lambda one: one.receivable))
@@ -197,6 +199,24 @@ def post_refund(
             entry(agency_id, refunded_on, what, EXCHANGE_DIFFERENCE, credit_note_id, borne, person_id=person_id),
         )
     return posted
+
+
+def _cash(
+    account: str,
+    funds: Sequence[tuple[str, int]],
+    withheld: Sequence[Correction],
+    currency: str,
+    foreign_cash: Money | None,
+) -> list[Line]:
+    """What came by fund: what is refunded of it, without what was withheld."""
+    came = {fund: amount - sum(one.amount for one in withheld if one.fund_code == fund) for fund, amount in funds}
+    if foreign_cash is None:
+        return [Line(Basis.ACCRUAL, fund, account, amount, 0, currency) for fund, amount in came.items()]
+    own = allocate(foreign_cash.minor, list(came.values()))
+    return [
+        Line(Basis.ACCRUAL, fund, account, minor, 0, foreign_cash.currency, amount, functional_currency=currency)
+        for (fund, amount), minor in zip(came.items(), own, strict=True)
+    ]
 
 
 def post_realised(

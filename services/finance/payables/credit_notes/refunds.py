@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from chassis import outbox
 from chassis.errors import InvalidArgument
-from chassis.money import Money, allocate
+from chassis.money import Money, allocate, total
 from services.finance.budget import requests
 from services.finance.budget import usecases as budget
 from services.finance.classification.fiscal_calendar import Period
@@ -26,6 +26,8 @@ from services.finance.payables.credit_notes.domain import CreditLine, CreditNote
 from services.finance.payables.credit_notes.exchange import domain as exchange
 from services.finance.payables.credit_notes.exchange.domain import Back
 from services.finance.payables.credit_notes.store import CreditNote
+from services.finance.payables.credit_notes.withholding import store as corrections
+from services.finance.payables.credit_notes.withholding.store import Correction
 from services.finance.payables.payment_store import PayablePart
 
 
@@ -37,6 +39,8 @@ class _Refund:
     treasury_agency_id: UUID
     refunded_on: date
     came: Money
+    # What does not come, for the treasury withholds it no more.
+    withheld: Sequence[Correction]
     person_id: UUID
     paid_on: date
     requested_in: Period
@@ -54,14 +58,22 @@ def record(
 ) -> CreditNote:
     """P -> available (replaced: O), cash in, expenditure taken back; after the year it is other revenue instead.
 
-    Of a note in a foreign currency what really came counts. The same reference again changes nothing.
+    The mirror of the payment: gross on the funds and in the agency's books, while what was withheld comes from what the
+    treasury owes to others (credit_notes/withholding) and the rest from the creditor. Of a note in a foreign currency
+    what really came counts. The same reference again changes nothing.
     """
     note = usecases.locked(session, credit_note_id)
     row = note.row
     if row.status == CreditNoteStatus.REFUNDED.value and row.bank_reference == bank_reference:
         return note
     usecases.in_status(row, CreditNoteStatus.RECEIVABLE, "refunded")
-    exchange.check_refund(row.credit_note_number, Money(row.total_minor, row.currency), amount, row.functional_currency)
+    exchange.check_refund(
+        row.credit_note_number,
+        Money(row.total_minor, row.currency),
+        amount,
+        row.functional_currency,
+        withheld=Money(row.withheld_minor, row.currency),
+    )
     invoice = invoice_store.get(session, row.invoice_id).row
     payment_store.lock_payables(session, [invoice.payable_id])
     order = store.paid_by(session, invoice.payable_id)
@@ -72,8 +84,10 @@ def record(
     if refunded_on < order.value_date:
         raise InvalidArgument.field("refunded_on", f"before the payment of {order.value_date}")
     requested_in = fiscal_calendar().period_of(order.requested_on)
-    said = _Refund(row, treasury_agency_id, refunded_on, amount, person_id, order.value_date, requested_in)
-    worth = _worth(session, said)
+    withheld = corrections.of_note(session, credit_note_id)
+    said = _Refund(row, treasury_agency_id, refunded_on, amount, withheld, person_id, order.value_date, requested_in)
+    came = _worth(session, said)
+    worth = came + total(one.amount for one in withheld)
     earlier_year = _settle(session, said, note.lines, usecases.parts(session, invoice.payable_id), worth)
     store.update(
         session,
@@ -84,7 +98,7 @@ def record(
         treasury_agency_id=treasury_agency_id,
         bank_reference=bank_reference,
         earlier_year=earlier_year,
-        **({} if row.functional_currency is None else {"refunded_minor": worth}),
+        **({} if row.functional_currency is None else {"refunded_minor": came}),
     )
     told = events.PriorYearRefunded if earlier_year else events.ExpenditureRefunded
     outbox.emit(
@@ -99,6 +113,7 @@ def record(
             refunded_on,
             row.replaced,
             row.version + 1,
+            withheld_minor=row.withheld_minor,
         ),
     )
     return store.get(session, credit_note_id)
@@ -131,7 +146,8 @@ def _settle(
         number=row.credit_note_number,
         refunded_on=on,
         lines=refunded,
-        foreign_cash=None if said.came.currency == mine[0].currency else said.came.currency,
+        foreign_cash=None if said.came.currency == mine[0].currency else said.came,
+        withheld=said.withheld,
         person_id=said.person_id,
     )
     budget_lines = [act.lines[part.budget_line_id] for part in mine]

@@ -44,9 +44,9 @@ def insert(session: Session, values: Mapping[str, Any], lines: Sequence[CreditLi
             text(
                 """
                 insert into credit_note_line (credit_note_id, purchase_order_line_id, agency_id, line_no, quantity,
-                    amount_minor, tax_minor, cleared_minor, variance_minor, price_difference)
-                values (:credit_note_id, :order_line_id, :agency_id, :line_no, :quantity, :amount, :tax, :cleared,
-                        :variance, :price_difference)
+                    amount_minor, tax_minor, rounding_minor, cleared_minor, variance_minor, price_difference)
+                values (:credit_note_id, :order_line_id, :agency_id, :line_no, :quantity, :amount, :tax, :rounding,
+                        :cleared, :variance, :price_difference)
                 """
             ),
             {
@@ -57,6 +57,7 @@ def insert(session: Session, values: Mapping[str, Any], lines: Sequence[CreditLi
                 "quantity": exact(line.quantity),
                 "amount": line.amount,
                 "tax": line.tax,
+                "rounding": line.rounding,
                 "cleared": line.cleared,
                 "variance": line.variance,
                 "price_difference": exact(line.price_difference),
@@ -137,6 +138,7 @@ def _lines(session: Session, credit_note_ids: Sequence[UUID]) -> dict[UUID, tupl
                 row.variance_minor,
                 Fraction(row.price_difference),
                 row.carried_minor,
+                row.rounding_minor,
             )
         )
     return {credit_note_id: tuple(lines) for credit_note_id, lines in found.items()}
@@ -150,14 +152,15 @@ def invoiced_lines(session: Session, invoice_id: UUID) -> dict[UUID, InvoicedLin
             select n.*, o.treatment, o.unit_price as order_price, coalesce(c.quantity, 0) as credited_quantity,
                    coalesce(c.amount, 0)::bigint as credited, coalesce(c.tax, 0)::bigint as credited_tax,
                    coalesce(c.cleared, 0)::bigint as credited_cleared,
+                   coalesce(c.rounding, 0)::bigint as credited_rounding,
                    n.cost_minor - coalesce(c.cost, 0)::bigint as cost_left,
                    n.cleared_cost_minor - coalesce(c.cleared_cost, 0)::bigint as cleared_cost_left
             from invoice_line n
             join purchase_order_line o using (purchase_order_line_id)
             left join lateral (
-                select sum(l.quantity) as quantity, sum(l.amount_minor) as amount, sum(l.tax_minor) as tax,
-                       sum(l.cleared_minor) as cleared, sum(l.cost_minor) as cost,
-                       sum(l.cleared_cost_minor) as cleared_cost
+                select sum(l.quantity) as quantity, sum(l.amount_minor - l.rounding_minor) as amount,
+                       sum(l.tax_minor) as tax, sum(l.rounding_minor) as rounding, sum(l.cleared_minor) as cleared,
+                       sum(l.cost_minor) as cost, sum(l.cleared_cost_minor) as cleared_cost
                 from credit_note_line l join credit_note c using (credit_note_id)
                 where c.invoice_id = n.invoice_id and l.purchase_order_line_id = n.purchase_order_line_id
                   and c.status in ('APPROVED', 'RECEIVABLE', 'REFUNDED', 'OFFSET')
@@ -174,14 +177,15 @@ def invoiced_lines(session: Session, invoice_id: UUID) -> dict[UUID, InvoicedLin
             quantity=Fraction(row.quantity),
             order_price=Fraction(row.order_price),
             unit_price=Fraction(row.unit_price),
-            amount=row.amount_minor,
+            amount=row.amount_minor - row.rounding_minor,
             tax=row.tax_minor,
-            variance=row.variance_minor or 0,
+            variance=0 if row.variance_minor is None else row.variance_minor - row.rounding_minor,
             credited_quantity=Fraction(row.credited_quantity),
             credited=row.credited,
             credited_tax=row.credited_tax,
             credited_cleared=row.credited_cleared,
             cost=None if row.cost_left is None else Cost(row.cost_left, row.cleared_cost_left),
+            rounding=row.rounding_minor - row.credited_rounding,
         )
         for row in rows
     }
@@ -220,7 +224,7 @@ def reduce_payable(session: Session, payable_id: UUID, lines: Sequence[tuple[Cre
                 "id": payable_id,
                 "line_id": line.purchase_order_line_id,
                 "amount": books.carried,
-                "net": books.carried - books.tax,
+                "net": books.carried - books.tax - books.rounding,
                 "tax": books.tax,
                 "own": line.amount,
             },

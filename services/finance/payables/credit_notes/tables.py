@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Numeric, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
@@ -29,6 +29,7 @@ class CreditNoteRow(FinanceTable, table=True):
             name="approved_is_posted",
         ),
         CheckConstraint("(status = 'REFUNDED') = (bank_reference is not null)", name="refunded_by_the_bank"),
+        CheckConstraint("withheld_minor between 0 and total_minor", name="something_comes"),
         Index("ix_credit_note_invoice", "invoice_id"),
         Index("ix_credit_note_list", "agency_id", "credit_note_id"),
         # A withdrawn note may come again under its number.
@@ -71,6 +72,8 @@ class CreditNoteRow(FinanceTable, table=True):
     # Of a note in another currency than the books': theirs, and what really came back in it.
     functional_currency: str | None = Field(default=None, sa_type=Text, nullable=True)
     refunded_minor: int | None = minor_field(nullable=True)
+    # Of the total, what was tax withheld from the payment: it is withheld no more, and does not come from the creditor.
+    withheld_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class CreditNoteLineRow(FinanceTable, table=True):
@@ -91,6 +94,8 @@ class CreditNoteLineRow(FinanceTable, table=True):
     quantity: Decimal = Field(sa_type=Numeric)
     amount_minor: int = minor_field()
     tax_minor: int = minor_field()
+    # What the note's total was rounded by, on the line that bears it.
+    rounding_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     cleared_minor: int = minor_field()
     variance_minor: int = minor_field()
     # By how much the line's Σ (invoice price - order price) × quantity falls, in units of the currency.

@@ -20,10 +20,11 @@ from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.budget import usecases as budget
 from services.finance.payables import domain as payables
-from services.finance.payables import invoice_store, invoicing, ordering_store, payment_store
+from services.finance.payables import invoice_store, invoicing, ordering_store, pack, payment_store
 from services.finance.payables.credit_notes import crediting, domain, events, journals, store
 from services.finance.payables.credit_notes.domain import CreditLine, CreditNoteKind, CreditNoteStatus, InvoicedLine
 from services.finance.payables.credit_notes.store import CreditNote
+from services.finance.payables.credit_notes.withholding import correcting
 from services.finance.payables.domain import OutOfTurn, Treatment
 from services.finance.payables.invoicing import EtagMismatch
 from services.finance.payables.payment_store import PayablePart
@@ -58,6 +59,8 @@ class NewCreditNote:
     credited_on: date
     total: Money
     lines: tuple[NewLine, ...]
+    # What the total was rounded by (EN 16931 BT-114): in it, and of no line.
+    rounding: Money | None = None
 
 
 def create(session: Session, new: NewCreditNote, *, person_id: UUID, at: datetime) -> CreditNote:
@@ -78,7 +81,7 @@ def create(session: Session, new: NewCreditNote, *, person_id: UUID, at: datetim
         new.kind,
         [known[one.purchase_order_line_id] for one in new.lines if one.purchase_order_line_id in known],
     )
-    lines = [_line(line, nth, known, new) for nth, line in enumerate(new.lines)]
+    lines = _rounded([_line(line, nth, known, new) for nth, line in enumerate(new.lines)], known, new)
     if len({line.purchase_order_line_id for line in lines}) != len(lines):
         raise InvalidArgument.field("credit_note.lines", "an order line is credited twice; add them up")
     domain.check_total(lines, new.total)
@@ -129,7 +132,10 @@ def create(session: Session, new: NewCreditNote, *, person_id: UUID, at: datetim
 def approve(
     session: Session, credit_note_id: UUID, *, etag: str, effective_on: date, person_id: UUID, at: datetime
 ) -> CreditNote:
-    """The payable shrinks and funds come back, or, when it was paid, the creditor owes the amount."""
+    """The payable shrinks and funds come back, or, when it was paid, the creditor owes the amount.
+
+    What the payment withheld of it he never had: that is withheld no more, and he owes the rest.
+    """
     note = locked(session, credit_note_id)
     row = note.row
     if etag and etag != str(row.version):
@@ -193,10 +199,14 @@ def approve(
             )
         if row.functional_currency is not None:
             store.note_books(session, credit_note_id, each.line, each.books)
+    withheld = 0
+    if receivable:
+        withheld = correcting.correct(session, row, note.lines, known, invoice.row.payable_id, on=effective_on)
     store.update(
         session,
         credit_note_id,
         status=status.value,
+        withheld_minor=withheld,
         approved_by_person_id=person_id,
         approved_at=at,
         journal_entry_id=posted.entry.journal_entry_id,
@@ -271,12 +281,28 @@ def _line(line: NewLine, nth: int, known: dict[UUID, InvoicedLine], new: NewCred
     return domain.repriced(invoiced, line.net.minor, None if line.tax is None else line.tax.minor, minor_per_unit)
 
 
+def _rounded(lines: Sequence[CreditLine], known: dict[UUID, InvoicedLine], new: NewCreditNote) -> list[CreditLine]:
+    """The lines with the note's rounding, which the last one bears, as of an invoice."""
+    rounding = 0 if new.rounding is None else new.rounding.minor
+    if rounding and new.rounding is not None:
+        if new.rounding.currency != new.total.currency:
+            raise InvalidArgument.field("credit_note.rounding", f"in {new.total.currency}, as the total")
+        refusal = payables.beyond_cap(new.rounding, pack.rounding_cap(new.total.currency, new.credited_on))
+        if refusal is not None:
+            raise InvalidArgument.field("credit_note.rounding", refusal)
+    last = len(lines) - 1
+    return [
+        domain.rounded(line, known[line.purchase_order_line_id], rounding if nth == last else 0)
+        for nth, line in enumerate(lines)
+    ]
+
+
 def _still_there(note: CreditNote, known: dict[UUID, InvoicedLine]) -> None:
     """Other notes may have been approved since this one was registered: it must still fit, to the minor unit."""
     for line in note.lines:
         invoiced = known[line.purchase_order_line_id]
         if line.quantity:
-            now = domain.returned(invoiced, line.quantity)
+            now = domain.rounded(domain.returned(invoiced, line.quantity), invoiced, line.rounding)
             if now != line:
                 raise domain.CreditExceedsInvoice(
                     f"credit note {note.row.credit_note_number}: since it was registered another note has changed what "
@@ -284,12 +310,12 @@ def _still_there(note: CreditNote, known: dict[UUID, InvoicedLine]) -> None:
                     metadata={"purchase_order_line_id": str(line.purchase_order_line_id)},
                 )
         else:
-            domain.repriced(invoiced, line.net, line.tax, 1)
+            domain.rounded(domain.repriced(invoiced, line.net, line.tax, 1), invoiced, line.rounding)
 
 
 def parts(session: Session, payable_id: UUID) -> dict[UUID, PayablePart]:
-    """The parts of a payable by order line; without those that credit notes took back whole."""
-    return {part.document_line_id: part for part in payment_store.parts(session, [payable_id])}
+    """The parts of a payable by order line; units may go back of one whose price was credited whole, for nothing."""
+    return {part.document_line_id: part for part in payment_store.parts(session, [payable_id], credited=True)}
 
 
 def _tell_approved(session: Session, note: CreditNote, known: dict[UUID, InvoicedLine], *, receivable: bool) -> None:

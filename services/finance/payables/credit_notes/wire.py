@@ -48,6 +48,7 @@ def new_credit_note(message: credit_note_pb2.CreditNote) -> NewCreditNote:
         credited_on=from_date(message.credited_on, "credit_note.credited_on"),
         total=from_money(message.total, "credit_note.total"),
         lines=tuple(_new_line(line, f"credit_note.lines[{nth}]") for nth, line in enumerate(message.lines)),
+        rounding=from_money(message.rounding, "credit_note.rounding") if message.HasField("rounding") else None,
     )
 
 
@@ -63,6 +64,7 @@ def _new_line(line: credit_note_pb2.CreditNoteLine, where: str) -> NewLine:
 def credit_note_message(note: CreditNote) -> credit_note_pb2.CreditNote:
     """One credit note."""
     row, carried = note.row, [line.carried for line in note.lines]
+    rounding = sum(line.rounding for line in note.lines)
     return credit_note_pb2.CreditNote(
         name=resource_name(CREDIT_NOTES, row.credit_note_id),
         credit_note_id=str(row.credit_note_id),
@@ -83,6 +85,8 @@ def credit_note_message(note: CreditNote) -> credit_note_pb2.CreditNote:
         etag=str(row.version),
         carrying_amount=_in_books(row, None if None in carried else sum(filter(None, carried))),
         refunded_amount=_in_books(row, row.refunded_minor),
+        rounding=to_money(Money(rounding, row.currency)) if rounding else None,
+        withheld_amount=to_money(Money(row.withheld_minor, row.currency)) if row.withheld_minor else None,
     )
 
 
@@ -137,6 +141,7 @@ def _refunded(event: events.ExpenditureRefunded) -> outbox.Envelope:
         amount=to_money(Money(event.amount_minor, event.currency)),
         refunded_on=to_date(event.refunded_on),
         replaced=event.replaced,
+        withheld=_withheld(event),
     )
     return outbox.Envelope(message, event.credit_note_id, event.agency_id, event.version)
 
@@ -150,5 +155,10 @@ def _refunded_late(event: events.PriorYearRefunded) -> outbox.Envelope:
         purchase_order_id=str(event.purchase_order_id),
         amount=to_money(Money(event.amount_minor, event.currency)),
         refunded_on=to_date(event.refunded_on),
+        withheld=_withheld(event),
     )
     return outbox.Envelope(message, event.credit_note_id, event.agency_id, event.version)
+
+
+def _withheld(event: events.Refunded) -> money_pb2.Money | None:
+    return to_money(Money(event.withheld_minor, event.currency)) if event.withheld_minor else None

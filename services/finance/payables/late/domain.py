@@ -1,7 +1,8 @@
 """Interest on a payable that was, or still is, unpaid after its due date. Pure.
 
-Day by day at the rate of each day, so that a rate that changes in between is no question; exact, rounded once
-(domain rules §8).
+Day by day, at the rate of each day and on what was owed on that day, so that neither a rate nor a debt that changes in
+between is a question; exact, rounded once (domain rules §8). What is set off or credited was owed up to the day of its
+effect, that day included, as what is paid is owed up to the day of its debit.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ class LateInterestNil(FailedPrecondition):
     reason = "LATE_INTEREST_NIL"
 
 
+class LateInterestChanged(FailedPrecondition):
+    """What was owed on the days of a proposed charge is known otherwise since: a debit, an offset or a credit note."""
+
+    reason = "LATE_INTEREST_CHANGED"
+
+
 @dataclass(frozen=True)
 class Rate:
     """A yearly rate on [valid_from, valid_to) (None: open) by a year of `basis_days`.
@@ -67,6 +74,39 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Fall:
+    """By how much a debt fell on a day: an approved offset or credit note."""
+
+    on: date
+    amount: int
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What was owed, in minor units, on each of the days `from_on` … `until`."""
+
+    from_on: date
+    until: date
+    amount: int
+
+
+def owed(amount: int, falls: Sequence[Fall], *, due_on: date, until: date) -> list[Owed]:
+    """The days after `due_on` up to `until` in pieces of one amount, the first first.
+
+    `amount` is what is owed after all `falls`, in whatever order they are given; days on which nothing was owed are in
+    no piece.
+    """
+    found: list[Owed] = []
+    first = due_on + timedelta(days=1)
+    for last in (*sorted({fall.on for fall in falls if first <= fall.on < until}), until):
+        left = amount + sum(fall.amount for fall in falls if fall.on >= last)
+        if first <= last and left > 0:
+            found.append(Owed(first, last, left))
+        first = last + timedelta(days=1)
+    return found
+
+
+@dataclass(frozen=True)
 class Late:
     """How late, and what that costs in minor units."""
 
@@ -74,22 +114,25 @@ class Late:
     interest: int
 
 
-def interest(amount: int, *, due_on: date, until: date, rates: Sequence[Rate]) -> Late:
-    """The interest on `amount` minor units for the days after `due_on` up to `until` (the day of payment, or today)."""
-    days = (until - due_on).days
-    if days <= 0:
+def interest(pieces: Sequence[Owed], *, rates: Sequence[Rate]) -> Late:
+    """The interest on what was owed on each day; late are the days of all pieces, which follow one another.
+
+    LATE_INTEREST_RATE_MISSING for a day without a rate.
+    """
+    days = sum((piece.until - piece.from_on).days + 1 for piece in pieces)
+    if not pieces:
         return Late(0, 0)
-    first = due_on + timedelta(days=1)
-    parts = [(rate, rate.holds(first, until)) for rate in rates]
-    covered = sum(held for _, held in parts)
+    first, until = pieces[0].from_on, pieces[-1].until
+    parts = [(piece, rate, rate.holds(piece.from_on, piece.until)) for piece in pieces for rate in rates]
+    covered = sum(held for _, _, held in parts)
     if covered != days:
         raise LateInterestRateMissing(
             f"rates of late interest cover {covered} of the {days} days {first} to {until}: complete late_interest.csv",
             metadata={"from": str(first), "to": str(until)},
         )
-    if days <= next(rate.grace_days for rate, held in parts if held):
+    if days <= next(rate.grace_days for _, rate, held in parts if held):
         return Late(days, 0)
-    exact = sum((amount * rate.rate * held / rate.basis_days for rate, held in parts), Fraction(0))
+    exact = sum((piece.amount * rate.rate * held / rate.basis_days for piece, rate, held in parts), Fraction(0))
     return Late(days, round_half_away(exact))
 
 
@@ -112,10 +155,13 @@ class Charge:
     amount: int
 
 
-def charge(number: str, amount: int, *, due_on: date, until: date, rates: Sequence[Rate], charged: Charged) -> Charge:
+def charge(
+    number: str, pieces: Sequence[Owed], *, due_on: date, until: date, rates: Sequence[Rate], charged: Charged
+) -> Charge:
     """The interest of the days that no charge has yet: cumulative, so that all charges come to the whole.
 
-    Each day of a payable is charged once. `number` is the invoice's, for messages.
+    Each day of a payable is charged once. What falls on a day that was charged already is taken off the charges that
+    follow. `number` is the invoice's, for messages.
     """
     if until <= due_on:
         raise PayableNotLate(f"{number} was due on {due_on}: no interest is owed up to {until}")
@@ -131,11 +177,29 @@ def charge(number: str, amount: int, *, due_on: date, until: date, rates: Sequen
             "approved, rejected or recalled first, then charge the days after it",
             metadata={"pending_from": str(charged.pending)},
         )
-    late = interest(amount, due_on=due_on, until=until, rates=rates)
+    late = interest(pieces, rates=rates)
     left = late.interest - charged.amount
     if left <= 0:
+        why = "days of grace, or less than one minor unit"
+        if charged.amount:
+            why += f"; {charged.amount} minor units are charged already, {late.interest} are owed for all days"
         raise LateInterestNil(
-            f"interest on {number} for {first} to {until} comes to nil (days of grace, or less than one minor unit)",
+            f"interest on {number} for {first} to {until} comes to nil ({why})",
             metadata={"from": str(first), "to": str(until)},
         )
     return Charge(first, until, (until - first).days + 1, left)
+
+
+def check_unchanged(number: str, pieces: Sequence[Owed], *, until: date, charged: int, rates: Sequence[Rate]) -> None:
+    """Refuse to approve a charge of days up to `until` when all charges with it are no longer what is owed for them.
+
+    `pieces` are what was owed up to that day as it is known now; `charged` is what all charges come to, it included.
+    """
+    late = interest(pieces, rates=rates)
+    last = pieces[-1].until if pieces else None
+    if (last, late.interest) != (until, charged):
+        raise LateInterestChanged(
+            f"the interest on {number} was proposed up to {until}, {charged} minor units in all; by what is known now "
+            f"it was owed up to {last or 'no day'}, {late.interest} in all: recall the charge and propose it anew",
+            metadata={"until": str(until), "owed_until": str(last or "")},
+        )

@@ -10,7 +10,7 @@ from chassis.wire import from_date, optional_uuid, to_uuid
 from kelola.finance.v1 import late_interest_charge_pb2, late_interest_pb2
 from services.finance.budget import usecases as budget
 from services.finance.budget.domain import BudgetExceeded
-from services.finance.payables.late import domain, pack, store, usecases, wire
+from services.finance.payables.late import store, usecases, wire
 from services.finance.payables.wire import status_filter
 
 CHARGES = late_interest_charge_pb2.DESCRIPTOR.services_by_name["LateInterestChargeService"]
@@ -27,19 +27,13 @@ class LateInterestEntrypoints:
         agency_id, as_of = to_uuid(request.agency_id, "agency_id"), from_date(request.as_of, "as_of")
         page = Page.of(request, {"agency_id": agency_id, "as_of": as_of})
         with self.db.read(call) as session:
-            found = store.page(session, agency_id=agency_id, as_of=as_of, after=page.after, limit=page.size + 1)
+            found = usecases.late_payments(
+                session, agency_id=agency_id, as_of=as_of, after=page.after, limit=page.size + 1
+            )
         shown = found[: page.size]
         return late_interest_pb2.ListLatePaymentsResponse(
-            late_payments=[
-                wire.late_message(
-                    row,
-                    domain.interest(
-                        row.amount_minor, due_on=row.due_on, until=row.until, rates=pack.rates(row.currency)
-                    ),
-                )
-                for row in shown
-            ],
-            next_page_token=page.token([shown[-1].payable_id]) if len(found) > page.size else "",
+            late_payments=[wire.late_message(one) for one in shown],
+            next_page_token=page.token([shown[-1].row.payable_id]) if len(found) > page.size else "",
         )
 
     @rpc(CHARGES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -11,59 +11,86 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from chassis.errors import NotFound
-from services.finance.payables.late.domain import Charged
+from services.finance.payables.late.domain import Charged, Fall
+
+# A payable with the day up to which it was unpaid; one that credit notes left nothing of, up to the last of them.
+_OWED = """
+    select p.payable_id, p.agency_id, p.source, p.source_document_id, p.source_document_number, p.creditor, p.currency,
+           p.amount_minor, p.due_on, d.value_date as paid_on,
+           least(coalesce(d.value_date, c.credited_on, :as_of), :as_of) as until
+    from payable p
+    left join lateral (
+        select o.value_date from payment_order_item i join payment_order o using (payment_order_id)
+        where i.payable_id = p.payable_id and o.status = 'DEBITED'
+    ) d on true
+    left join lateral (
+        select max(e.effective_on) as credited_on
+        from credit_note n join journal_entry e using (journal_entry_id)
+        where p.status = 'CREDITED' and n.invoice_id = p.source_document_id and n.status = 'APPROVED'
+    ) c on true
+"""
 
 
 def page(
     session: Session, *, agency_id: UUID, as_of: date, after: tuple[Any, ...] | None, limit: int
 ) -> Sequence[Row[Any]]:
-    """Suppliers' payables that were not paid on their due date: still owed on `as_of`, or paid late by then.
+    """Suppliers' payables that were not paid on their due date: still owed on `as_of`, or paid or credited late.
 
-    `until` is the day of the bank's debit, or `as_of`. Received-not-invoiced has no due date (domain rules §3).
+    `until` is the last day on which anything was owed: that of the bank's debit or of the credit that left nothing, or
+    `as_of`. Received-not-invoiced has no due date (domain rules §3).
     """
     return session.execute(
         text(
-            """
+            f"""
             select * from (
-                select p.payable_id, p.agency_id, p.source, p.source_document_id, p.source_document_number, p.creditor,
-                       p.currency, p.amount_minor, p.due_on, d.value_date as paid_on,
-                       least(coalesce(d.value_date, :as_of), :as_of) as until
-                from payable p
-                left join lateral (
-                    select o.value_date from payment_order_item i join payment_order o using (payment_order_id)
-                    where i.payable_id = p.payable_id and o.status = 'DEBITED'
-                ) d on true
-                where p.agency_id = :agency_id and p.source in ('INVOICE', 'BILL') and p.status <> 'CREDITED'
+                {_OWED} where p.agency_id = :agency_id and p.source in ('INVOICE', 'BILL')
                   and (cast(:after as uuid) is null or p.payable_id < :after)
             ) owed
             where until > due_on
             order by payable_id desc limit :limit
-            """
+            """  # noqa: S608
         ),
         {"agency_id": agency_id, "as_of": as_of, "after": after[0] if after else None, "limit": limit},
     ).all()
 
 
 def owed(session: Session, payable_id: UUID, *, as_of: date) -> Row[Any] | None:
-    """A supplier's payable with the day up to which it was unpaid; None for a payable of another kind.
+    """A supplier's payable with the last day on which anything was owed; None for a payable of another kind.
 
     The caller has locked it.
     """
     return session.execute(
-        text(
-            """
-            select p.payable_id, p.agency_id, p.source_document_number, p.creditor, p.currency, p.amount_minor,
-                   p.due_on, least(coalesce(d.value_date, :as_of), :as_of) as until
-            from payable p
-            left join lateral (
-                select o.value_date from payment_order_item i join payment_order o using (payment_order_id)
-                where i.payable_id = p.payable_id and o.status = 'DEBITED'
-            ) d on true
-            where p.payable_id = :id and p.source in ('INVOICE', 'BILL') and p.status <> 'CREDITED'
-            """
-        ),
+        text(f"{_OWED} where p.payable_id = :id and p.source in ('INVOICE', 'BILL')"),
         {"id": payable_id, "as_of": as_of},
     ).first()
+
+
+def falls(session: Session, payable_ids: Collection[UUID]) -> dict[UUID, list[Fall]]:
+    """By payable, what approved offsets and credit notes took off it, in the currency of the books, and when.
+
+    Of a debt in another currency that is what the share stood at when it went.
+    """
+    found: dict[UUID, list[Fall]] = {payable_id: [] for payable_id in payable_ids}
+    for row in session.execute(
+        text(
+            """
+            select payable_id, effective_on as on_day, coalesce(functional_minor, amount_minor) as amount
+            from credit_offset where payable_id = any (cast(:ids as uuid[])) and status = 'APPROVED'
+            union all
+            select i.payable_id, e.effective_on, sum(coalesce(l.carried_minor, l.amount_minor))::bigint
+            from invoice i
+            join credit_note c on c.invoice_id = i.invoice_id and c.status = 'APPROVED'
+            join journal_entry e using (journal_entry_id)
+            join credit_note_line l on l.credit_note_id = c.credit_note_id
+            where i.invoice_id in (select source_document_id from payable
+                                   where payable_id = any (cast(:ids as uuid[])) and source = 'INVOICE')
+            group by c.credit_note_id, i.payable_id, e.effective_on
+            """
+        ),
+        {"ids": list(payable_ids)},
+    ):
+        found[row.payable_id].append(Fall(row.on_day, row.amount))
+    return found
 
 
 def charged(session: Session, payable_id: UUID) -> Charged:

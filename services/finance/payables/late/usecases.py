@@ -35,6 +35,15 @@ from services.finance.payables.late.events import LateInterestApproved
 
 
 @dataclass(frozen=True)
+class LatePayment:
+    """A payable that was not paid on its due date: what was owed of it on which days, and the interest."""
+
+    row: Row[Any]
+    owed: list[domain.Owed]
+    late: domain.Late
+
+
+@dataclass(frozen=True)
 class NewCharge:
     """Interest to charge: on which payable, up to which day (or the debit, if that was before), to which line."""
 
@@ -42,6 +51,19 @@ class NewCharge:
     late_payable_id: UUID
     budget_line_id: UUID
     until: date
+
+
+def late_payments(
+    session: Session, *, agency_id: UUID, as_of: date, after: tuple[Any, ...] | None, limit: int
+) -> list[LatePayment]:
+    """A page of an agency's late payments up to a day; LATE_INTEREST_RATE_MISSING for a day without a rate."""
+    rows = store.page(session, agency_id=agency_id, as_of=as_of, after=after, limit=limit)
+    falls = store.falls(session, [row.payable_id for row in rows])
+    found = []
+    for row in rows:
+        pieces = domain.owed(row.amount_minor, falls[row.payable_id], due_on=row.due_on, until=row.until)
+        found.append(LatePayment(row, pieces, domain.interest(pieces, rates=pack.rates(row.currency))))
+    return found
 
 
 def create(session: Session, new: NewCharge, *, person_id: UUID, at: datetime) -> Row[Any]:
@@ -54,7 +76,7 @@ def create(session: Session, new: NewCharge, *, person_id: UUID, at: datetime) -
         raise InvalidArgument.field("late_interest_charge.budget_line_id", f"no budget line {new.budget_line_id}")
     found = domain.charge(
         owed.source_document_number,
-        owed.amount_minor,
+        _pieces(session, owed),
         due_on=owed.due_on,
         until=owed.until,
         rates=pack.rates(owed.currency),
@@ -93,6 +115,12 @@ def create(session: Session, new: NewCharge, *, person_id: UUID, at: datetime) -
     return store.get(session, charge_id)
 
 
+def _pieces(session: Session, late: Row[Any]) -> list[domain.Owed]:
+    """What was owed of a payable on which of its late days. The caller has locked it."""
+    falls = store.falls(session, [late.payable_id])[late.payable_id]
+    return domain.owed(late.amount_minor, falls, due_on=late.due_on, until=late.until)
+
+
 def document(row: Row[Any]) -> Document:
     """The document in whose name funds move."""
     return Document(DocumentKind.LATE_INTEREST_CHARGE, row.late_interest_charge_id, row.source_document_number)
@@ -112,6 +140,15 @@ def approve(
     approval.passed(session, late_interest_charge_id, name, person_id=person_id, step="approve it")
     if effective_on < row.until_on:
         raise InvalidArgument.field("effective_on", f"before {row.until_on}, the last day of the interest")
+    late = store.owed(session, row.late_payable_id, as_of=row.until_on)
+    assert late is not None, "interest is charged on a supplier's payable"
+    domain.check_unchanged(
+        row.source_document_number,
+        _pieces(session, late),
+        until=row.until_on,
+        charged=store.charged(session, row.late_payable_id).amount,
+        rates=pack.rates(row.currency),
+    )
     act = budget.begin(
         session,
         row.agency_id,

@@ -11,15 +11,15 @@ from chassis import outbox
 from chassis.money import Money
 from chassis.wire import from_date, resource_id, resource_name, to_date, to_money, to_uuid
 from kelola.finance.v1 import late_interest_charge_pb2, late_interest_events_pb2, late_interest_pb2, payables_pb2
-from services.finance.payables.late.domain import Late
 from services.finance.payables.late.events import LateInterestApproved
-from services.finance.payables.late.usecases import NewCharge
+from services.finance.payables.late.usecases import LatePayment, NewCharge
 
 CHARGES = "lateInterestCharges"
 
 
-def late_message(row: Row[Any], late: Late) -> late_interest_pb2.LatePayment:
-    """One payable past its due date."""
+def late_message(found: LatePayment) -> late_interest_pb2.LatePayment:
+    """One payable past its due date, with what was owed of it on which days."""
+    row, late = found.row, found.late
     return late_interest_pb2.LatePayment(
         payable_id=str(row.payable_id),
         agency_id=str(row.agency_id),
@@ -32,6 +32,14 @@ def late_message(row: Row[Any], late: Late) -> late_interest_pb2.LatePayment:
         paid_on=None if row.paid_on is None else to_date(row.paid_on),
         days_late=late.days,
         interest=to_money(Money(late.interest, row.currency)),
+        owed=[
+            late_interest_pb2.OwedAmount(
+                from_on=to_date(piece.from_on),
+                until_on=to_date(piece.until),
+                amount=to_money(Money(piece.amount, row.currency)),
+            )
+            for piece in found.owed
+        ],
     )
 
 

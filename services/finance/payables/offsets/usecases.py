@@ -28,12 +28,14 @@ from services.finance.budget.movements import FundsAct
 from services.finance.classification.pack import fiscal_calendar
 from services.finance.ledger.rates.domain import functional_amount
 from services.finance.payables import domain as payables
-from services.finance.payables import invoice_store, ordering_store, payment_order, payment_store
+from services.finance.payables import invoice_store, ordering_store, payment_store, withholding
 from services.finance.payables.credit_notes import refunding
 from services.finance.payables.credit_notes import store as credit_store
+from services.finance.payables.credit_notes import usecases as credit_notes
 from services.finance.payables.credit_notes.domain import CreditLine
 from services.finance.payables.credit_notes.exchange.domain import Back
 from services.finance.payables.credit_notes.store import CreditNote
+from services.finance.payables.credit_notes.withholding import store as corrections
 from services.finance.payables.domain import OutOfTurn
 from services.finance.payables.journals import Tag
 from services.finance.payables.offsets import domain, journals, store
@@ -124,12 +126,17 @@ def approve(session: Session, credit_offset_id: UUID, *, effective_on: date, per
     approval.passed(session, credit_offset_id, name, person_id=person_id, step="approve it")
     domain.check(pair.claim, pair.debt)
     owed = payment_store.parts(session, [row.payable_id])
-    paid = {part.document_line_id: part for part in payment_store.parts(session, [pair.paid_payable_id])}
+    paid = credit_notes.parts(session, pair.paid_payable_id)
     owing = [(paid[line.purchase_order_line_id], line) for line in pair.note.lines]
     domain.check_same_fund(pair.claim, pair.debt, [*(p.fund_code for p in owed), *(p.fund_code for p, _ in owing)])
-    withheld = payment_order.withheld_of(session, [row.payable_id], owed, pair.debt.books_currency, effective_on)
+    withheld = withholding.of_payables(session, [row.payable_id], owed, pair.debt.books_currency, effective_on)
+    # What was withheld of the credit is given back by what is withheld less of the payment that it lessens.
+    corrected = corrections.by_code(session, row.credit_note_id)
+    withheld = withholding.less(withheld, corrected, pair.debt.books_currency)
     # What is kept as a penalty is left to be paid no more than what is withheld.
-    kept = sum(withheld.values()) + keeping.amount(session, row.payable_id)
+    kept = sum(withheld.values()) + keeping.amount(
+        session, row.payable_id, currency=pair.debt.books_currency, on=effective_on
+    )
     fallen = domain.taken(pair.claim, pair.debt, kept)
     order = credit_store.paid_by(session, pair.paid_payable_id)
     if effective_on < order.value_date:

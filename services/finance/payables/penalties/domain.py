@@ -6,14 +6,14 @@ as quoted in the domain rules §2); rate and cap are dated data of the country p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from fractions import Fraction
 
 from chassis.errors import FailedPrecondition
-from chassis.money import Money, round_half_away, total
+from chassis.money import Money, allocate, round_half_away, total
 
 
 class Base(Enum):
@@ -51,6 +51,12 @@ class PenaltyAbovePayable(FailedPrecondition):
     """Nothing would be left to pay after penalties and what is withheld."""
 
     reason = "PENALTY_ABOVE_PAYABLE"
+
+
+class PenaltyAboveFund(FailedPrecondition):
+    """The funds of the payable have too little left of a payment over several."""
+
+    reason = "PENALTY_ABOVE_FUND"
 
 
 class PenaltyUndecided(FailedPrecondition):
@@ -156,6 +162,19 @@ def check_base(new: Delivery, live: Sequence[Delivery], *, price: int, currency:
         )
 
 
+def check_agreement(base: Base, others: Mapping[str, Base], *, due_on: date) -> None:
+    """What a contract had due on a day is penalised whole, on one payable, or part by part.
+
+    `others` are the bases of its live penalties for that day on its other payables, by the number of their paper.
+    """
+    if others and Base.CONTRACT in {base, *others.values()}:
+        raise PenaltyAssessed(
+            f"what the contract had due on {due_on} is penalised on {', '.join(sorted(others))}, and a penalty of the "
+            "whole contract holds every late part; have the other one ended first",
+            metadata={"due_on": str(due_on), "penalised_on": ",".join(sorted(others))},
+        )
+
+
 def check_room(penalties: int, *, owed: int, withheld: int, currency: str, number: str) -> None:
     """Penalties never reach what is left to pay: the bank debits no payment of nil."""
     if penalties >= owed - withheld:
@@ -169,6 +188,24 @@ def check_room(penalties: int, *, owed: int, withheld: int, currency: str, numbe
                 "withheld_minor": str(withheld),
             },
         )
+
+
+def shares(amount: int, left: Mapping[str, int], *, currency: str, number: str) -> dict[str, int]:
+    """What each fund of a payable keeps of a penalty: by what is `left` of it to pay, so that none pays less than nil.
+
+    PENALTY_ABOVE_FUND when that is too little: what one payment withholds is shared over all its funds, so another
+    payable in it may have used up the funds of this one.
+    """
+    funds = sorted(left)
+    if amount > total(left.values()):
+        raise PenaltyAboveFund(
+            f"a penalty of {Money(amount, currency)} on {number} is kept from its own funds ({', '.join(funds)}), of "
+            f"which this payment leaves {Money(total(left.values()), currency)} after what it withholds for others; "
+            f"request the payment of {number} by itself, or reduce the penalty (withdraw this request first)",
+            metadata={"penalty_minor": str(amount), "left_minor": str(total(left.values())), "funds": ",".join(funds)},
+        )
+    kept = allocate(amount, [left[fund] for fund in funds])
+    return {fund: share for fund, share in zip(funds, kept, strict=True) if share}
 
 
 def check_reduction(left: int, *, now: int, reduced: bool, currency: str) -> None:

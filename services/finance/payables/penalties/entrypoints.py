@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from chassis.grpc import rpc
-from chassis.money import Money
 from chassis.paging import Page
 from chassis.wire import from_money, optional_uuid, to_money
 from kelola.finance.v1 import penalty_pb2
@@ -24,12 +23,12 @@ class LateDeliveryPenaltyEntrypoints:
     def check_late_delivery_penalty(self, request, call):
         new = wire.new_penalty(request.late_delivery_penalty)
         with self.db.read(call) as session:
-            payable, assessed, rule = usecases.check(session, new, on=call.now.date())
+            amount, assessed, rule = usecases.check(session, new, on=call.now.date())
         return penalty_pb2.CheckLateDeliveryPenaltyResponse(
             days_late=assessed.days,
             daily_rate=str(rule.daily_rate),
             capped=assessed.capped,
-            amount=to_money(Money(assessed.amount, payable.currency)),
+            amount=to_money(amount),
             legal_source=rule.legal_source,
         )
 

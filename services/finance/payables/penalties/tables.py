@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, Uuid, text
+from sqlalchemy import CheckConstraint, Index, Numeric, Text, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
@@ -50,6 +51,7 @@ class LateDeliveryPenaltyRow(FinanceTable, table=True):
             postgresql_where=text(f"base = 'CONTRACT' and {_LIVE}"),
         ),
         Index("ix_late_delivery_penalty_payable", "payable_id"),
+        Index("ix_late_delivery_penalty_agreement", "agreement_id", "due_on"),
         Index("ix_late_delivery_penalty_list", "agency_id", "late_delivery_penalty_id"),
     )
 
@@ -61,7 +63,7 @@ class LateDeliveryPenaltyRow(FinanceTable, table=True):
     source_document_number: str = Field(sa_type=Text)
     creditor: str = Field(sa_type=Text)
     base: str = Field(sa_type=Text)
-    # The price without VAT of the late part, or of the contract.
+    # The price without VAT of the late part, or of the contract. Amounts are in the currency of the payable.
     base_minor: int = minor_field()
     currency: str = Field(sa_type=Text)
     due_on: date
@@ -93,6 +95,11 @@ class PaymentOrderPenaltyRow(FinanceTable, table=True):
     __tablename__ = "payment_order_penalty"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="above_zero"),
+        CheckConstraint(
+            "num_nulls(foreign_currency, foreign_minor, exchange_rate) in (0, 3)"
+            " and (foreign_minor is null or foreign_minor > 0 and exchange_rate > 0)",
+            name="foreign",
+        ),
         Index("ix_payment_order_penalty_penalty", "late_delivery_penalty_id"),
     )
 
@@ -100,3 +107,7 @@ class PaymentOrderPenaltyRow(FinanceTable, table=True):
     late_delivery_penalty_id: UUID = uuid_key()
     agency_id: UUID = Field(sa_type=Uuid)
     amount_minor: int = minor_field()
+    # Of a penalty in another currency than the books': its own amount, and the rate of the order's day.
+    foreign_currency: str | None = Field(default=None, sa_type=Text, nullable=True)
+    foreign_minor: int | None = minor_field(nullable=True)
+    exchange_rate: Decimal | None = Field(default=None, sa_type=Numeric, nullable=True)

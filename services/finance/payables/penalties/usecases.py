@@ -1,7 +1,8 @@
 """Penalties for late delivery: assessed by one person, approved by another, before the payment is requested.
 
-What is approved is kept when the payment is ordered (keeping.py). Until the payment is requested it may be reduced or
-waived, with a reason, by somebody with the approver's authority.
+A penalty is in the currency in which its payable is owed. What is approved is kept when the payment is ordered
+(keeping.py). Until the payment is requested it may be reduced or waived, with a reason, by somebody with the approver's
+authority.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from chassis.money import Money, total
 from services.finance.approval import usecases as approval
 from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.payables import domain as payables
-from services.finance.payables import payment_order, payment_store
+from services.finance.payables import payment_store, withholding
 from services.finance.payables.domain import OutOfTurn, Source
 from services.finance.payables.payment_store import PayablePart
-from services.finance.payables.penalties import domain, pack, store
+from services.finance.payables.penalties import domain, keeping, pack, store
 from services.finance.payables.penalties.domain import Assessed, Base, Delivery, Rule
 from services.finance.payables.penalties.events import (
     LateDeliveryPenaltyApproved,
@@ -55,20 +56,31 @@ class _Found:
     rule: Rule
     assessed: Assessed
 
+    @property
+    def currency(self) -> str:
+        """The currency in which it is owed, and penalised."""
+        return _currency(self.payable)
 
-def check(session: Session, new: NewPenalty, *, on: date) -> tuple[Row[Any], Assessed, Rule]:
-    """The payable, and what its penalty would be; refused for everything that an assessment is refused for."""
-    found = _found(session, new, payment_store.payable(session, new.payable_id), on=on)
-    return found.payable, found.assessed, found.rule
+
+def check(session: Session, new: NewPenalty, *, on: date) -> tuple[Money, Assessed, Rule]:
+    """What a penalty would come to, and how; refused for everything that an assessment is refused for."""
+    payable = payment_store.payable(session, new.payable_id)
+    _refuse_others(payable, new)
+    found = _found(session, new, payable, on=on)
+    return Money(found.assessed.amount, found.currency), found.assessed, found.rule
 
 
 def create(session: Session, new: NewPenalty, *, person_id: UUID, at: datetime) -> Row[Any]:
     """Propose the penalty of a late delivery, by the rule of the day that it was due; approval lets it be kept."""
+    known = payment_store.payable(session, new.payable_id)
+    _refuse_others(known, new)
+    # Penalties on two payables of one contract are assessed one after the other, so that neither is within the other.
+    store.lock_agreement(session, _agreement_id(known))
     (owed,) = payment_store.lock_payables(session, [new.payable_id])
     found = _found(session, new, owed, on=at.date())
     payable, assessed = found.payable, found.assessed
     penalty_id = new_id()
-    inserted = store.insert(
+    store.insert(
         session,
         {
             "late_delivery_penalty_id": penalty_id,
@@ -79,7 +91,7 @@ def create(session: Session, new: NewPenalty, *, person_id: UUID, at: datetime) 
             "creditor": payable.creditor,
             "base": new.base.value,
             "base_minor": new.base_amount.minor,
-            "currency": payable.currency,
+            "currency": found.currency,
             "due_on": new.due_on,
             "delivered_on": new.delivered_on,
             "days_late": assessed.days,
@@ -94,18 +106,12 @@ def create(session: Session, new: NewPenalty, *, person_id: UUID, at: datetime) 
             "version": 1,
         },
     )
-    if not inserted:
-        raise domain.PenaltyAssessed(
-            f"the contract of {payable.source_document_number} has its penalty for what was due on {new.due_on}, on "
-            "another payable; have that one ended first",
-            metadata={"due_on": str(new.due_on)},
-        )
     approval.begin_on_lines(
         session,
         RoutedKind.LATE_DELIVERY_PENALTY,
         penalty_id,
         new.agency_id,
-        amount=Money(assessed.amount, payable.currency),
+        amount=Money(assessed.amount, found.currency),
         budget_line_ids={part.budget_line_id for part in found.parts},
         maker_person_id=person_id,
         at=at,
@@ -182,7 +188,8 @@ def recall(session: Session, late_delivery_penalty_id: UUID, *, explanation: str
 # --- what the acts share -------------------------------------------------------------------------------------------
 
 
-def _found(session: Session, new: NewPenalty, payable: Row[Any], *, on: date) -> _Found:
+def _refuse_others(payable: Row[Any], new: NewPenalty) -> None:
+    """A penalty is on an invoice or a bill of the agency."""
     if payable.agency_id != new.agency_id:
         raise NotFound.resource("payable of this agency", new.payable_id)
     if payable.source not in (Source.INVOICE.value, Source.BILL.value):
@@ -191,56 +198,73 @@ def _found(session: Session, new: NewPenalty, payable: Row[Any], *, on: date) ->
             "or a bill for what was delivered late",
             metadata={"source": payable.source},
         )
-    if payable.foreign_currency is not None:
-        raise domain.PenaltyNotAllowed(
-            f"{payable.source_document_number} is owed in {payable.foreign_currency}: a penalty on a payable in "
-            "another currency than the books' is claimed from the supplier, it is not kept from the payment",
-            metadata={"foreign_currency": payable.foreign_currency},
-        )
+
+
+def _found(session: Session, new: NewPenalty, payable: Row[Any], *, on: date) -> _Found:
     _refuse_requested(payable)
-    if new.base_amount.currency != payable.currency:
+    currency = _currency(payable)
+    if new.base_amount.currency != currency:
         raise InvalidArgument.field(
             "late_delivery_penalty.base_amount",
-            f"in {new.base_amount.currency}; the payable is in {payable.currency}",
+            f"in {new.base_amount.currency}; {payable.source_document_number} is owed in {currency}",
         )
     if new.base_amount.minor <= 0:
         raise InvalidArgument.field("late_delivery_penalty.base_amount", "above zero: the price without VAT")
+    if new.delivered_on > on:
+        raise InvalidArgument.field(
+            "late_delivery_penalty.delivered_on",
+            f"{new.delivered_on} is after today, {on}: a penalty is assessed once it was delivered",
+        )
     rule = pack.rule(new.base, new.due_on)
     assessed = domain.assess(new.base_amount.minor, due_on=new.due_on, delivered_on=new.delivered_on, rule=rule)
     live = [
         Delivery(Base(row.base), row.base_minor, row.due_on, row.delivered_on)
         for row in store.live(session, [new.payable_id])
     ]
-    parts = payment_store.parts(session, [new.payable_id])
     domain.check_base(
         Delivery(new.base, new.base_amount.minor, new.due_on, new.delivered_on),
         live,
-        price=_price(session, payable, parts, new.base),
-        currency=payable.currency,
+        price=_price(session, payable, new.base),
+        currency=currency,
         number=payable.source_document_number,
     )
+    elsewhere = store.elsewhere(session, _agreement_id(payable), new.due_on, new.payable_id)
+    domain.check_agreement(
+        new.base, {row.source_document_number: Base(row.base) for row in elsewhere}, due_on=new.due_on
+    )
+    parts = payment_store.parts(session, [new.payable_id])
     _check_room(session, payable, parts, assessed.amount, on=on)
     return _Found(payable, parts, rule, assessed)
 
 
-def _price(session: Session, payable: Row[Any], parts: list[PayablePart], base: Base) -> int:
-    """The price without VAT that a base cannot be above. An advance on a contract was paid before its bill came, so
-    what is late of a bill is within the contract, not within what the bill still asks."""
+def _currency(payable: Row[Any]) -> str:
+    """What the creditor is owed in."""
+    return str(payable.foreign_currency or payable.currency)
+
+
+def _price(session: Session, payable: Row[Any], base: Base) -> int:
+    """The price without VAT that a base cannot be above, in the currency in which it is owed.
+
+    An advance on a contract was paid before its bill came, so what is late of a bill is within the contract, not within
+    what the bill still asks.
+    """
     if payable.source == Source.BILL.value:
         return store.contract_price(session, payable.contract_id)
     if base is Base.CONTRACT:
         return store.order_price(session, payable.purchase_order_id)
-    return total(part.net_minor for part in parts)
+    return store.invoiced_price(session, payable.source_document_id)
 
 
 def _check_room(session: Session, payable: Row[Any], parts: list[PayablePart], more: int, *, on: date) -> None:
     """Whether what is owed bears the live penalties and `more`, after what would be withheld on a day."""
-    withheld = payment_order.withheld_of(session, [payable.payable_id], parts, payable.currency, on)
+    withheld = total(withholding.of_payables(session, [payable.payable_id], parts, payable.currency, on).values())
+    abroad = keeping.net_abroad(parts, withheld)
+    owed = payable.amount_minor if abroad is None else payable.foreign_minor
     domain.check_room(
         total(row.amount_minor for row in store.live(session, [payable.payable_id])) + more,
-        owed=payable.amount_minor,
-        withheld=total(withheld.values()),
-        currency=payable.currency,
+        owed=owed,
+        withheld=withheld if abroad is None else owed - abroad.minor,
+        currency=_currency(payable),
         number=payable.source_document_number,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, Uuid, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
@@ -22,6 +22,7 @@ class WithholdingRemittanceRow(FinanceTable, table=True):
         CheckConstraint("approved_by_person_id <> created_by_person_id", name="maker_is_not_checker"),
         CheckConstraint("(status in ('APPROVED', 'REMITTED')) = (payable_id is not null)", name="approved_is_owed"),
         CheckConstraint("(status = 'REMITTED') = (remitted_on is not null)", name="remitted_on_a_day"),
+        CheckConstraint("corrected_minor >= 0", name="corrected_downwards"),
         CheckConstraint("receipt_number is null or status = 'REMITTED'", name="receipt_of_what_was_remitted"),
         Index("ix_withholding_remittance_list", "agency_id", "withholding_remittance_id"),
         Index(
@@ -61,6 +62,8 @@ class WithholdingRemittanceRow(FinanceTable, table=True):
     # What the creditor gave for it: in `id` the NTPN of the state's revenue module.
     receipt_number: str | None = Field(default=None, sa_type=Text, nullable=True)
     received_on: date | None = Field(default=None, nullable=True)
+    # Of what it collects, what is withheld no more: its amount is less by that.
+    corrected_minor: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     receipt_recorded_by_person_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
 
 

@@ -22,6 +22,7 @@ from services.finance.approval.domain import DocumentKind as RoutedKind
 from services.finance.approval.domain import Subject
 from services.finance.payables import domain as payables
 from services.finance.payables import invoice_store
+from services.finance.payables.credit_notes.withholding import store as corrections
 from services.finance.payables.domain import OutOfTurn, Source
 from services.finance.payables.invoice_store import NewPayable
 from services.finance.payables.remittances import domain, pack, store
@@ -40,7 +41,10 @@ class NewRemittance:
 
 
 def create(session: Session, new: NewRemittance, *, person_id: UUID, at: datetime) -> Row[Any]:
-    """Collect what is withheld and not remitted yet; NOTHING_TO_REMIT when there is none."""
+    """Collect what is withheld and not remitted yet, less what is withheld no more of credited payments since.
+
+    NOTHING_TO_REMIT when there is none, or no more than credit notes took back: both wait for the next period then.
+    """
     remitter = pack.remitter(new.withholding_code, new.withheld_to)
     found = store.withheld(
         session,
@@ -53,10 +57,25 @@ def create(session: Session, new: NewRemittance, *, person_id: UUID, at: datetim
     )
     taken = store.remitted(session, [one.payment_order_id for one in found], new.withholding_code)
     items = [item for item in domain.outstanding(found, taken) if item.fund_code == new.fund_code]
-    if not items:
+    corrected = corrections.waiting(
+        session,
+        new.agency_id,
+        withholding_code=new.withholding_code,
+        fund_code=new.fund_code,
+        currency=new.currency,
+        until=new.withheld_to,
+    )
+    less = total(one.amount_minor for one in corrected)
+    collected = total(item.amount for item in items)
+    if collected <= less:
+        what = (
+            f"nothing is left to remit of {Money(collected, new.currency)} that was withheld, for credit notes took "
+            f"back {Money(less, new.currency)},"
+            if items
+            else "nothing waits to be remitted of what was withheld"
+        )
         raise domain.NothingToRemit(
-            f"nothing withheld as {new.withholding_code} in {new.currency} and fund {new.fund_code} up to "
-            f"{new.withheld_to} waits to be remitted",
+            f"{what} as {new.withholding_code} in {new.currency} and fund {new.fund_code} up to {new.withheld_to}",
             metadata={"withholding_code": new.withholding_code, "withheld_to": str(new.withheld_to)},
         )
     remittance_id = new_id()
@@ -71,7 +90,8 @@ def create(session: Session, new: NewRemittance, *, person_id: UUID, at: datetim
             "currency": new.currency,
             "withheld_to": new.withheld_to,
             "due_on": domain.due_on(new.withheld_to, remitter.due_day),
-            "amount_minor": total(item.amount for item in items),
+            "amount_minor": collected - less,
+            "corrected_minor": less,
             "status": "PROPOSED",
             "created_by_person_id": person_id,
             "created_at": at,
@@ -79,7 +99,8 @@ def create(session: Session, new: NewRemittance, *, person_id: UUID, at: datetim
         },
         items,
     )
-    amount = Money(total(item.amount for item in items), new.currency)
+    corrections.take(session, remittance_id, new.withholding_code, corrected)
+    amount = Money(collected - less, new.currency)
     subject = Subject(RoutedKind.WITHHOLDING_REMITTANCE, remittance_id, new.agency_id, amount, frozenset(), person_id)
     approval.begin(session, subject, at=at)
     return store.get(session, remittance_id)
@@ -168,6 +189,7 @@ def record_receipt(
 
 def _end(session: Session, withholding_remittance_id: UUID, status: str, explanation: str, person_id: UUID) -> Row[Any]:
     store.free(session, withholding_remittance_id)
+    corrections.free(session, withholding_remittance_id)
     store.update(
         session,
         withholding_remittance_id,

@@ -62,6 +62,7 @@ def remittance_message(row: Row[Any], items: Sequence[Row[Any]]) -> pb.Withholdi
         end_explanation=row.end_explanation or "",
         receipt_number=row.receipt_number or "",
         received_on=None if row.received_on is None else to_date(row.received_on),
+        corrected_amount=to_money(Money(row.corrected_minor, row.currency)) if row.corrected_minor else None,
     )
 
 

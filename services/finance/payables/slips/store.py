@@ -36,13 +36,24 @@ def creditor_of(session: Session, payment_order_id: UUID) -> str:
     )
 
 
+# A slip with what of it is withheld no more, since credit notes took back a part of what was paid.
+_READ = """
+    select s.*, (
+        select coalesce(sum(w.amount_minor), 0)::bigint
+        from payment_order_item i
+        join payable p using (payable_id)
+        join credit_note n on n.invoice_id = p.source_document_id
+        join credit_note_withholding w on w.credit_note_id = n.credit_note_id
+        where i.payment_order_id = s.payment_order_id and w.withholding_code = s.withholding_code
+    ) as corrected_minor
+    from withholding_slip s
+"""
+
+
 def slips(session: Session, withholding_slip_ids: Sequence[UUID]) -> Sequence[Row[Any]]:
     """These slips, in id order."""
     return session.execute(
-        text(
-            "select * from withholding_slip where withholding_slip_id = any (cast(:ids as uuid[]))"
-            " order by withholding_slip_id"
-        ),
+        text(f"{_READ} where s.withholding_slip_id = any (cast(:ids as uuid[])) order by s.withholding_slip_id"),
         {"ids": list(withholding_slip_ids)},
     ).all()
 
@@ -67,13 +78,13 @@ def page(
     """Slips, the newest id first."""
     return session.execute(
         text(
-            """
-            select * from withholding_slip
-            where (cast(:agency_id as uuid) is null or agency_id = :agency_id)
-              and (cast(:order_id as uuid) is null or payment_order_id = :order_id)
-              and (:code = '' or withholding_code = :code)
-              and (cast(:after as uuid) is null or withholding_slip_id < :after)
-            order by withholding_slip_id desc limit :limit
+            f"""
+            {_READ}
+            where (cast(:agency_id as uuid) is null or s.agency_id = :agency_id)
+              and (cast(:order_id as uuid) is null or s.payment_order_id = :order_id)
+              and (:code = '' or s.withholding_code = :code)
+              and (cast(:after as uuid) is null or s.withholding_slip_id < :after)
+            order by s.withholding_slip_id desc limit :limit
             """
         ),
         {

@@ -36,6 +36,7 @@ def slip_message(row: Row[Any]) -> withholding_slip_pb2.WithholdingSlip:
         amount=to_money(Money(row.amount_minor, row.currency)),
         withheld_on=to_date(row.withheld_on),
         slip_number=row.slip_number or "",
+        corrected_amount=to_money(Money(row.corrected_minor, row.currency)) if row.corrected_minor else None,
     )
 
 

@@ -154,8 +154,13 @@ class Document:
 
     @property
     def total(self) -> Money:
-        """What it claims or credits (BT-112)."""
-        return money(self.totals.with_tax, self.currency)
+        """What it claims or credits, before what is prepaid: the total with VAT as it was rounded (BT-112 + BT-114)."""
+        return money(self.totals.with_tax + self.totals.rounding, self.currency)
+
+    @property
+    def rounding(self) -> Money:
+        """What its total was rounded by (BT-114); below zero when it was rounded down."""
+        return money(self.totals.rounding, self.currency)
 
 
 def money(amount: Fraction, currency: str) -> Money:
@@ -171,7 +176,6 @@ def problems(document: Document) -> list[Mismatch]:
         *_adjustments(document),
         *_totals(document),
         *_tax(document),
-        *_unsupported(document),
         *_places(document),
     ]
 
@@ -296,6 +300,8 @@ def _totals(document: Document) -> Iterable[Mismatch]:
         yield Mismatch("BT-113", f"{plain(totals.prepaid)} is below zero")
     if totals.with_tax <= 0:
         yield Mismatch("BT-112", f"{plain(totals.with_tax)} is not above zero")
+    elif totals.with_tax + totals.rounding <= 0:
+        yield Mismatch("BT-114", f"{plain(totals.rounding)} leaves nothing of the total of {plain(totals.with_tax)}")
 
 
 def _tax(document: Document) -> Iterable[Mismatch]:
@@ -323,12 +329,6 @@ def _tax(document: Document) -> Iterable[Mismatch]:
             yield Mismatch("BT-117", f"{where}: {plain(group.tax)}, base × rate is {plain(expected)} (BR-CO-17)")
 
 
-def _unsupported(document: Document) -> Iterable[Mismatch]:
-    """What the standard allows and the books cannot carry: refused, never dropped."""
-    if document.totals.rounding:
-        yield Mismatch("BT-114", "a rounding amount is not taken in: claim the exact total")
-
-
 def _places(document: Document) -> Iterable[Mismatch]:
     """Amounts are whole in the currency's minor units (BR-DEC-…)."""
     minor, totals = 10 ** exponent(document.currency), document.totals
@@ -340,7 +340,7 @@ def _places(document: Document) -> Iterable[Mismatch]:
     ]
     amounts += [("the document", "BT-99" if one.is_charge else "BT-92", one.amount) for one in document.adjustments]
     amounts += [("the document", "BT-112", totals.with_tax), ("the document", "BT-110", totals.tax)]
-    amounts += [("the document", "BT-113", totals.prepaid)]
+    amounts += [("the document", "BT-113", totals.prepaid), ("the document", "BT-114", totals.rounding)]
     amounts += [("the breakdown", "BT-117", group.tax) for group in document.tax_groups]
     for where, term, amount in amounts:
         if (amount * minor).denominator != 1:

@@ -83,11 +83,21 @@ class _Reading:
             contract_number=root.value("ContractDocumentReference/ID"),
             wrong_currencies=tuple(dict.fromkeys(self._currencies)),
         )
-        if self._kind is DocumentKind.CREDIT_NOTE and not document.invoice_number:
-            self._wrong.append(Mismatch("BT-25", "the credit note names no invoice (BG-3)"))
+        if self._kind is DocumentKind.CREDIT_NOTE:
+            self._one_invoice()
         if self._wrong:
             raise UblMismatch.of(self._wrong)
         return document
+
+    def _one_invoice(self) -> None:
+        """A credit note takes back of one invoice; the standard lets it name more (BG-3)."""
+        named = {one.text for one in self._root.all("BillingReference/InvoiceDocumentReference/ID")} - {""}
+        if not named:
+            self._wrong.append(Mismatch("BT-25", "the credit note names no invoice (BG-3)"))
+        if len(named) > 1:
+            self._wrong.append(
+                Mismatch("BT-25", f"the credit note names {len(named)} invoices (BG-3): have one sent for each of them")
+            )
 
     def _line(self, element: Element, nth: int) -> Line:
         number = element.value("ID") or str(nth)

@@ -19,7 +19,7 @@ from services.finance.billing import domain as billing_domain
 from services.finance.billing import store as billing_store
 from services.finance.billing import usecases as billing
 from services.finance.payables import domain as payables
-from services.finance.payables import invoicing, ordering_store
+from services.finance.payables import invoicing, ordering_store, pack
 from services.finance.payables.credit_notes import store as credit_store
 from services.finance.payables.credit_notes import usecases as credit_notes
 from services.finance.payables.credit_notes.domain import CreditNoteKind
@@ -54,6 +54,7 @@ def take_in(session: Session, new: NewDocument, *, person_id: UUID, at: datetime
     broken = domain.problems(new.read)
     if broken:
         raise UblMismatch.of(broken)
+    _rounding(new.read)
     invoice_id = credit_note_id = bill_id = None
     if new.is_bill:
         bill_id = _bill(session, new, person_id=person_id, at=at)
@@ -108,6 +109,7 @@ def _invoice(session: Session, new: NewDocument, *, person_id: UUID, at: datetim
             received_on=new.received_on,
             total=new.read.total,
             lines=tuple(merged.values()),
+            rounding=new.read.rounding,
         ),
         person_id=person_id,
         at=at,
@@ -136,8 +138,8 @@ def _credit_note(session: Session, new: NewDocument, *, person_id: UUID, at: dat
     asked = new.purchase_order_id or (_order(session, new).purchase_order_id if document.order_number else None)
     found = store.invoices_numbered(session, new.agency_id, payables.normalised(document.invoice_number), asked)
     if len(found) != 1:
-        what = "no invoice" if not found else "more than one invoice"
-        raise UblMismatch.of([Mismatch("BT-25", f"{what} {document.invoice_number!r} is registered")])
+        what, advice = ("no invoice", "") if not found else ("more than one invoice", "; name its order (BT-13)")
+        raise UblMismatch.of([Mismatch("BT-25", f"{what} {document.invoice_number!r} is registered{advice}")])
     invoice = found[0]
     order = ordering_store.order(session, invoice.purchase_order_id)
     assert order is not None, "an invoice is registered on a known order"
@@ -172,6 +174,7 @@ def _credit_note(session: Session, new: NewDocument, *, person_id: UUID, at: dat
                 )
                 for (line_id, line), share in zip(lines, domain.shares(document), strict=True)
             ),
+            rounding=document.rounding,
         ),
         person_id=person_id,
         at=at,
@@ -208,7 +211,7 @@ def _bill(session: Session, new: NewDocument, *, person_id: UUID, at: datetime) 
         what = "no contract with terms" if not found else "more than one contract"
         advice = "; name the order that is billed (BT-13, or purchase_order_id), or register the contract's terms"
         raise UblMismatch.of([Mismatch("BT-12", f"{what} {document.contract_number!r} of this agency{advice}")])
-    terms = billing_store.lock_terms(session, found[0].contract_id)
+    terms = billing.locked_terms(session, found[0].contract_id)
     called = f"contract {terms.contract_number}"
     _parties(new, {terms.supplier_id}, called)
     if document.currency != terms.currency:
@@ -218,6 +221,8 @@ def _bill(session: Session, new: NewDocument, *, person_id: UUID, at: datetime) 
     gross: dict[UUID, int] = {}
     for (line_id, _), share in zip(_by_order_line(document, list(known)), domain.shares(document), strict=True):
         gross[line_id] = gross.get(line_id, 0) + share.gross
+    # Work is billed by amount alone, so what the total was rounded by is billed too: the last line bears it.
+    gross[next(reversed(gross))] += document.rounding.minor
     recovered = sum(
         billing_domain.billed(
             known[line_id],
@@ -254,6 +259,15 @@ def _bill(session: Session, new: NewDocument, *, person_id: UUID, at: datetime) 
         person_id=person_id,
         at=at,
     )
+
+
+def _rounding(document: Document) -> None:
+    """The total may be rounded as far as the law of the document's day says, whatever the document becomes."""
+    if not document.totals.rounding:
+        return
+    refusal = payables.beyond_cap(document.rounding, pack.rounding_cap(document.currency, document.issued_on))
+    if refusal is not None:
+        raise UblMismatch.of([Mismatch("BT-114", refusal)])
 
 
 def _nothing_prepaid(document: Document, advice: str) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 
 from chassis.errors import FailedPrecondition, InvalidArgument
+from chassis.money import Money
 
 
 class ChargeKind(Enum):
@@ -46,6 +48,19 @@ class ChargeRule:
     transaction_code: str
     kind: ChargeKind
     expenditure_prefix: str
+
+
+@dataclass(frozen=True)
+class InBooks:
+    """A charge in the currency of the books, at the `rate` of its value day; None when the bank account is in it."""
+
+    amount: Money
+    rate: Decimal | None = None
+
+    @property
+    def functional_minor(self) -> int | None:
+        """What a line in the account's own currency is worth; None when that is the currency of the books."""
+        return None if self.rate is None else self.amount.minor
 
 
 @dataclass(frozen=True)
@@ -88,9 +103,11 @@ def check_line(rule: ChargeRule, account_code: str) -> None:
         )
 
 
-def check_bearer(kind: ChargeKind, *, budget_line: bool, fund: bool) -> None:
-    """A fee names the budget line that bears it, interest the fund that earns it."""
+def check_bearer(kind: ChargeKind, *, agency: bool, budget_line: bool, fund: bool) -> None:
+    """A fee names the budget line that bears it and whose it is, interest the fund that earns it for the treasury."""
     if kind is ChargeKind.FEE and (not budget_line or fund):
         raise InvalidArgument.field("bank_charge.budget_line_id", "a fee names its budget line, and no fund")
     if kind is ChargeKind.INTEREST and (budget_line or not fund):
         raise InvalidArgument.field("bank_charge.fund_code", "interest names its fund, and no budget line")
+    if kind is ChargeKind.INTEREST and agency:
+        raise InvalidArgument.field("bank_charge.bearing_agency_id", "interest is the treasury's: leave it empty")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Text, Uuid, text
+from sqlalchemy import CheckConstraint, Index, Numeric, Text, Uuid, text
 from sqlmodel import Field
 
 from chassis.tables import instant_field, minor_field, uuid_key
@@ -20,6 +21,11 @@ class BankChargeRow(FinanceTable, table=True):
         CheckConstraint("kind in ('FEE', 'INTEREST')", name="kind"),
         CheckConstraint("status in ('PROPOSED', 'APPROVED', 'REJECTED')", name="status"),
         CheckConstraint("amount_minor > 0", name="above_zero"),
+        CheckConstraint(
+            "num_nulls(functional_currency, functional_minor, exchange_rate) in (0, 3)"
+            " and (functional_minor is null or functional_minor > 0 and exchange_rate > 0)",
+            name="functional",
+        ),
         CheckConstraint("(kind = 'FEE') = (budget_line_id is not null)", name="fee_has_a_line"),
         CheckConstraint("approved_by_person_id <> created_by_person_id", name="maker_is_not_checker"),
         CheckConstraint("(status = 'APPROVED') = (journal_entry_id is not null)", name="approved_is_posted"),
@@ -39,6 +45,10 @@ class BankChargeRow(FinanceTable, table=True):
     fund_code: str = Field(sa_type=Text)
     currency: str = Field(sa_type=Text)
     amount_minor: int = minor_field()
+    # Of an account in a foreign currency: the amount in that of the books, and the rate of the value day.
+    functional_currency: str | None = Field(default=None, sa_type=Text, nullable=True)
+    functional_minor: int | None = minor_field(nullable=True)
+    exchange_rate: Decimal | None = Field(default=None, sa_type=Numeric, nullable=True)
     value_on: date
     explanation: str = Field(sa_type=Text)
     status: str = Field(sa_type=Text)

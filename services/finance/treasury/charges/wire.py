@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from google.type import money_pb2
 from sqlalchemy import Row
 
 from chassis import outbox
 from chassis.money import Money
-from chassis.wire import optional_uuid, resource_id, resource_name, to_date, to_money, to_uuid
+from chassis.wire import optional_uuid, resource_id, resource_name, to_date, to_decimal, to_money, to_uuid
 from kelola.finance.v1 import bank_charge_events_pb2
 from kelola.finance.v1 import bank_charge_pb2 as pb
 from services.finance.treasury.charges.domain import ChargeKind
@@ -57,7 +58,15 @@ def charge_message(row: Row[Any]) -> pb.BankCharge:
         created_by_person_id=str(row.created_by_person_id),
         approved_by_person_id=str(row.approved_by_person_id or ""),
         rejection_explanation=row.rejection_explanation or "",
+        functional_amount=_functional(row),
+        exchange_rate=None if row.exchange_rate is None else to_decimal(row.exchange_rate),
     )
+
+
+def _functional(row: Row[Any]) -> money_pb2.Money | None:
+    if row.functional_minor is None:
+        return None
+    return to_money(Money(row.functional_minor, row.functional_currency))
 
 
 def _kind(row: Row[Any]) -> pb.BankChargeKind.ValueType:
@@ -76,5 +85,6 @@ def _booked(event: BankChargeBooked) -> outbox.Envelope:
         budget_line_id=str(row.budget_line_id or ""),
         amount=to_money(Money(row.amount_minor, row.currency)),
         value_on=to_date(row.value_on),
+        functional_amount=_functional(row),
     )
     return outbox.Envelope(message, row.bank_charge_id, row.agency_id, row.version)

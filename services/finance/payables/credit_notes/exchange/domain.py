@@ -47,6 +47,8 @@ class InBooks:
     again: int
     # The currency of the credit note, when that is another one.
     foreign: str | None = None
+    # Of `carried`, what the note's total was rounded by: neither price nor tax.
+    rounding: int = 0
 
     @property
     def variance_cost(self) -> int:
@@ -72,14 +74,15 @@ def share(minor: int, part: int, whole: int) -> int:
 
 def in_one_currency(line: CreditLine) -> InBooks:
     """A line of an invoice in the currency of the books: everything is what it says."""
-    return InBooks(line.amount, line.tax, line.cleared, Cost(line.amount, line.cleared), line.cleared)
+    cost = Cost(line.amount, line.cleared)
+    return InBooks(line.amount, line.tax, line.cleared, cost, line.cleared, rounding=line.rounding)
 
 
 def cost_of(line: CreditLine, invoiced: InvoicedLine) -> Cost:
     """What the credited share was recorded at, of what earlier notes left of the invoice's line."""
     assert invoiced.cost is not None, "a line in a foreign currency keeps what it cost in the books"
     return Cost(
-        share(invoiced.cost.whole, line.amount, invoiced.amount - invoiced.credited),
+        share(invoiced.cost.whole, line.amount, invoiced.left),
         share(invoiced.cost.cleared, line.cleared, invoiced.cleared - invoiced.credited_cleared),
     )
 
@@ -113,17 +116,21 @@ def of_receivable(line: CreditLine, invoiced: InvoicedLine, worth: int, *, curre
 def _in_books(line: CreditLine, cost: Cost, *, carried: int, tax: int, again: int, currency: str) -> InBooks:
     # An invoice without a price has no debt to share: its goods are then worth what they were recorded at.
     cleared = share(carried, line.cleared, line.amount) if line.amount else cost.cleared
-    return InBooks(carried, tax, cleared, cost, again, currency)
+    rounding = share(carried, line.rounding, line.amount) if line.amount else 0
+    return InBooks(carried, tax, cleared, cost, again, currency, rounding)
 
 
-def check_refund(number: str, owed: Money, came: Money, functional_currency: str | None) -> None:
-    """A refund is the note's total; of a note in a foreign currency also anything above nil in that of the books."""
+def check_refund(number: str, whole: Money, came: Money, functional_currency: str | None, *, withheld: Money) -> None:
+    """A refund is the note's total (`whole`) less what was withheld of it; of a note in a foreign currency also
+    anything above nil in that of the books."""
+    owed = whole - withheld
     if came == owed or (came.currency == functional_currency and came.minor > 0):
         return
     also = f", or what the bank made of it in {functional_currency}," if functional_currency is not None else ""
     raise RefundAmountMismatch(
-        f"credit note {number} is {owed}: that{also} is refunded, {came} came; clear it up with the creditor",
-        metadata={"total": str(owed), "refunded": str(came)},
+        f"credit note {number} is {whole}, of which {withheld} was withheld: {owed}{also} is refunded, {came} came; "
+        "clear it up with the creditor",
+        metadata={"total": str(whole), "withheld": str(withheld), "owed": str(owed), "refunded": str(came)},
     )
 
 
@@ -145,5 +152,6 @@ class Back:
 def back(line: CreditLine, worth: int, *, paid: int, replaced: bool) -> Back:
     """How `worth` that came for a line is split: no more than the order line has `paid` makes its expenditure less."""
     spent = min(worth, paid)
-    again = min(spent, share(worth, line.cleared, line.amount)) if replaced else 0
+    # A line whose price was credited whole before has nothing to share.
+    again = min(spent, share(worth, line.cleared, line.amount)) if replaced and line.amount else 0
     return Back(spent, worth - spent, again)

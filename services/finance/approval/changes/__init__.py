@@ -1,0 +1,1 @@
+"""Changes of the approval matrix: rules come and end by two persons."""

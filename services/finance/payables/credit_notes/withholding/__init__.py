@@ -1,0 +1,1 @@
+"""Tax that was withheld from payments of which credit notes take back a part."""
